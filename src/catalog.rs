@@ -1,0 +1,155 @@
+//! Which app answers to a name: aliases, patterns, and the list made from them.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::config::Secret;
+use crate::ids::AppId;
+
+/// What an alias stands for.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The alias or pattern as the file has it; also the label in logs and metrics.
+    pub alias: Arc<str>,
+    /// The app.
+    pub app: AppId,
+    /// Its key; `None` where the client brings it (`auth.mode: passthrough`).
+    pub key: Option<Secret>,
+    /// Left out of the model list.
+    pub hidden: bool,
+    /// What becomes of images.
+    pub images: Images,
+    /// What becomes of tools that may be called.
+    pub tools: Tools,
+    /// `limits.requests_per_minute` of this alias.
+    pub requests_per_minute: Option<NonZeroU32>,
+}
+
+/// `images` of an alias.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Images {
+    /// The URL is put into the text.
+    #[default]
+    Text,
+    /// 400.
+    Reject,
+}
+
+/// `tools` of an alias.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tools {
+    /// 400.
+    #[default]
+    Reject,
+    /// Left out, and named in `x-chipp-ignored-params`.
+    Ignore,
+}
+
+/// All aliases.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    exact: HashMap<String, Arc<Route>>,
+    /// Literal prefix and route, the longest prefix first.
+    patterns: Vec<(String, Arc<Route>)>,
+    /// Names to list, in the file's order.
+    listed: Vec<String>,
+}
+
+impl Catalog {
+    /// Builds it from the file's entries in their order; a name that ends in `*` is a pattern.
+    pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
+        let mut catalog = Self::default();
+        for route in routes {
+            let route = Arc::new(route);
+            if let Some(prefix) = route.alias.strip_suffix('*') {
+                catalog.patterns.push((prefix.to_owned(), Arc::clone(&route)));
+            } else {
+                if !route.hidden {
+                    catalog.listed.push(route.alias.to_string());
+                }
+                catalog.exact.insert(route.alias.to_string(), Arc::clone(&route));
+            }
+        }
+        catalog
+            .patterns
+            .sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        catalog
+    }
+
+    /// The route of a requested model: the alias of that name, else the pattern with the longest literal prefix.
+    pub fn resolve(&self, model: &str) -> Option<&Arc<Route>> {
+        self.exact.get(model).or_else(|| {
+            let pattern = self
+                .patterns
+                .iter()
+                .find(|(prefix, _)| model.starts_with(prefix.as_str()));
+            pattern.map(|(_, route)| route)
+        })
+    }
+
+    /// The names that `GET /v1/models` shows, in the file's order. Patterns have no name to show.
+    pub fn listed(&self) -> impl Iterator<Item = &str> {
+        self.listed.iter().map(String::as_str)
+    }
+
+    /// Every route, exact ones and patterns.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.exact
+            .values()
+            .chain(self.patterns.iter().map(|(_, route)| route))
+    }
+}
+
+/// Whether `pattern` (an alias, or a prefix and `*`) covers `model`.
+pub fn covers(pattern: &str, model: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => model.starts_with(prefix),
+        None => pattern == model,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(alias: &str, app: &str) -> Route {
+        Route {
+            alias: alias.into(),
+            app: AppId::parse(app).unwrap(),
+            key: None,
+            hidden: alias.starts_with("secret"),
+            images: Images::default(),
+            tools: Tools::default(),
+            requests_per_minute: None,
+        }
+    }
+
+    #[test]
+    fn exact_beats_pattern_and_the_longest_prefix_wins() {
+        let catalog = Catalog::new([
+            route("*", "any"),
+            route("gpt-*", "gpt"),
+            route("gpt-4*", "four"),
+            route("gpt-4o", "omni"),
+        ]);
+        let app = |model: &str| catalog.resolve(model).map(|route| route.app.as_str().to_owned());
+        assert_eq!(app("gpt-4o"), Some("omni".into()));
+        assert_eq!(app("gpt-4o-mini"), Some("four".into()));
+        assert_eq!(app("gpt-3"), Some("gpt".into()));
+        assert_eq!(app("o1"), Some("any".into()));
+    }
+
+    #[test]
+    fn the_list_keeps_the_order_and_leaves_out_hidden_and_patterns() {
+        let catalog = Catalog::new([
+            route("b", "1"),
+            route("secret", "2"),
+            route("x-*", "3"),
+            route("a", "4"),
+        ]);
+        assert_eq!(catalog.listed().collect::<Vec<_>>(), ["b", "a"]);
+        assert!(catalog.resolve("secret").is_some());
+        assert!(catalog.resolve("nobody").is_none());
+    }
+}

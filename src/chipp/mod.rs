@@ -1,0 +1,14 @@
+//! What Chipp speaks: its requests, replies, errors and streams, as values.
+//!
+//! Pure: bytes in, values out. This room knows neither OpenAI's shapes nor any IO.
+
+pub mod error;
+pub mod event;
+pub mod reply;
+pub mod request;
+pub mod stream;
+
+pub use error::{ApiError, ErrorKind, Failure};
+pub use event::{Event, FinishReason, Usage};
+pub use reply::Reply;
+pub use request::{Message, Request, Role};

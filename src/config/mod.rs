@@ -1,0 +1,173 @@
+//! From text to a [`Config`] that cannot be wrong.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::catalog::Catalog;
+
+mod secret;
+pub use secret::Secret;
+
+/// The whole configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The listener and the process.
+    pub server: Server,
+    /// Chipp.
+    pub upstream: Upstream,
+    /// `models`: which alias is which app.
+    pub models: Catalog,
+    /// Who may call.
+    pub auth: Auth,
+    /// How conversations are kept.
+    pub sessions: Sessions,
+    /// How much they may call.
+    pub limits: Limits,
+    /// What becomes of parameters that Chipp has not.
+    pub parameters: Parameters,
+    /// What is told to operators.
+    pub telemetry: Telemetry,
+}
+
+/// `server`.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Health and metrics; `None` = off.
+    pub admin: Option<SocketAddr>,
+    /// Worker threads, at least 1 (0 in the file = one per core, resolved here).
+    pub workers: usize,
+    /// Largest request body, in bytes.
+    pub body_limit: usize,
+    /// How long running requests may take to finish after SIGTERM.
+    pub drain: Duration,
+    /// How often a silent stream gets an SSE comment; `None` = never.
+    pub keep_alive_comment: Option<Duration>,
+}
+
+/// `upstream`.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// `https://app.chipp.ai/api/v1`, without a slash at its end; http or https, with a host.
+    pub base_url: String,
+    /// The four clocks.
+    pub timeouts: Timeouts,
+    /// More roots to trust, a PEM file (read and parsed when the client is built; existence is checked here).
+    pub ca_file: Option<PathBuf>,
+    /// `false` closes each connection after its request.
+    pub reuse_connections: bool,
+}
+
+/// `upstream.timeouts`.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Until connected, TLS included.
+    pub connect: Duration,
+    /// From the start until the head of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of a body.
+    pub idle: Duration,
+    /// For the whole exchange.
+    pub total: Duration,
+}
+
+/// `auth`.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// Anybody (loopback, or allowed in so many words).
+    Open,
+    /// The client sends its Chipp key, which is passed on.
+    Passthrough,
+    /// The client sends a key of ours.
+    Keys(Vec<ClientKey>),
+}
+
+/// An entry of `auth.keys`.
+#[derive(Clone, Debug)]
+pub struct ClientKey {
+    /// Its name in logs and limits.
+    pub name: String,
+    /// SHA-256 of the key, one or two.
+    pub sha256: Vec<[u8; 32]>,
+    /// Aliases and patterns that it may use; `None` = all.
+    pub models: Option<Vec<String>>,
+    /// First second (Unix time) at which it is no longer good.
+    pub expires: Option<u64>,
+    /// Whether its identity and conversation headers are believed.
+    pub trust_user: bool,
+    /// `limits.requests_per_minute` of this key, instead of `limits.key`.
+    pub requests_per_minute: Option<std::num::NonZeroU32>,
+}
+
+/// `sessions`.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    /// How a request finds its session.
+    pub strategy: Strategy,
+    /// How long an unused session is remembered.
+    pub ttl: Duration,
+    /// How many are remembered.
+    pub capacity: usize,
+    /// Headers that may carry a user's id; lower case.
+    pub user_headers: Vec<String>,
+    /// Headers that may carry a conversation's id; lower case.
+    pub conversation_headers: Vec<String>,
+}
+
+/// `sessions.strategy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// By the history that the client sends.
+    Conversation,
+    /// Never: always the full history.
+    Off,
+}
+
+/// `limits`: requests per minute, each optional.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Over all callers.
+    pub all: Option<std::num::NonZeroU32>,
+    /// For each key.
+    pub key: Option<std::num::NonZeroU32>,
+    /// For each user of a key.
+    pub user: Option<std::num::NonZeroU32>,
+}
+
+/// `parameters`.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameters {
+    /// Valid OpenAI parameters without effect here.
+    pub unsupported: OnParameter,
+    /// Fields that OpenAI does not know.
+    pub unknown: OnParameter,
+}
+
+/// What to do with a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnParameter {
+    /// Go on, and name it in `x-chipp-ignored-params`.
+    Ignore,
+    /// 400.
+    Reject,
+}
+
+/// `telemetry`.
+#[derive(Clone, Copy, Debug)]
+pub struct Telemetry {
+    /// The form of the log.
+    pub log: LogFormat,
+    /// Whether message text may be logged (at debug level).
+    pub content: bool,
+}
+
+/// `telemetry.log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For a person's eyes.
+    Pretty,
+}

@@ -1,0 +1,136 @@
+//! The request of `POST /v1/chat/completions`.
+
+use std::borrow::Cow;
+
+use crate::openai::Error;
+
+/// A checked chat request: every field of OpenAI's schema was type- and range-checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatRequest<'a> {
+    /// The alias asked for.
+    pub model: Cow<'a, str>,
+    /// At least one.
+    pub messages: Vec<Message<'a>>,
+    /// `stream`.
+    pub stream: bool,
+    /// `stream_options.include_usage`.
+    pub include_usage: bool,
+    /// `stop`, at most four, none empty.
+    pub stop: Vec<Cow<'a, str>>,
+    /// `max_completion_tokens`, else `max_tokens`; at least 1.
+    pub max_tokens: Option<u64>,
+    /// `n`, 1 to 128.
+    pub n: u32,
+    /// `safety_identifier`, else `user`: who is asking on the client's side.
+    pub user: Option<Cow<'a, str>>,
+    /// `response_format`.
+    pub response_format: ResponseFormat,
+    /// `logprobs: true` was asked for.
+    pub logprobs: bool,
+    /// The field that asks for audio output (`audio`, or `modalities` with `audio` in it).
+    pub audio: Option<&'static str>,
+    /// The field that offers tools which may be called (`tools` or `functions`, not empty, the choice not `none`).
+    pub callable_tools: Option<&'static str>,
+    /// Fields that are valid, were given a value other than null, and that the proxy leaves without effect; in the request's order.
+    pub ignored: Vec<&'static str>,
+    /// Fields that OpenAI does not know; in the request's order.
+    pub unknown: Vec<Cow<'a, str>>,
+}
+
+/// `response_format.type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResponseFormat {
+    /// `text`, or none given.
+    #[default]
+    Text,
+    /// `json_object`.
+    JsonObject,
+    /// `json_schema`.
+    JsonSchema,
+}
+
+/// One message of the history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message<'a> {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: Content<'a>,
+    /// `name`: of the participant, or of the function whose result this is.
+    pub name: Option<Cow<'a, str>>,
+    /// `tool_calls` (and the older `function_call`) of an assistant.
+    pub tool_calls: Vec<ToolCall<'a>>,
+    /// `tool_call_id` of a tool's result.
+    pub tool_call_id: Option<Cow<'a, str>>,
+    /// `refusal` of an assistant.
+    pub refusal: Option<Cow<'a, str>>,
+}
+
+/// OpenAI's roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `system`
+    System,
+    /// `developer`
+    Developer,
+    /// `user`
+    User,
+    /// `assistant`
+    Assistant,
+    /// `tool`
+    Tool,
+    /// `function`
+    Function,
+}
+
+/// `content`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content<'a> {
+    /// Null or absent (an assistant that only calls tools).
+    None,
+    /// A string.
+    Text(Cow<'a, str>),
+    /// An array of parts.
+    Parts(Vec<Part<'a>>),
+}
+
+/// A part of a message's content.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part<'a> {
+    /// `text`
+    Text(Cow<'a, str>),
+    /// `refusal`
+    Refusal(Cow<'a, str>),
+    /// `image_url`: an address or a `data:` URL.
+    ImageUrl(Cow<'a, str>),
+    /// `input_audio`
+    InputAudio,
+    /// `file`
+    File,
+}
+
+/// A call that an assistant made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolCall<'a> {
+    /// Empty for the older `function_call`.
+    pub id: Cow<'a, str>,
+    /// The function's (or custom tool's) name.
+    pub name: Cow<'a, str>,
+    /// Its arguments (or input) as text, as the client sent it.
+    pub arguments: Cow<'a, str>,
+}
+
+impl<'a> ChatRequest<'a> {
+    /// Reads and checks a body.
+    ///
+    /// # Errors
+    /// A 400 in OpenAI's words that names the first bad field.
+    pub fn parse(_body: &'a [u8]) -> Result<Self, Error> {
+        Err(Error::new(
+            400,
+            crate::openai::ErrorType::InvalidRequest,
+            None,
+            "not yet",
+        ))
+    }
+}

@@ -1,0 +1,8 @@
+//! What clients speak: OpenAI's requests, answers, chunks and errors, as values and as bytes.
+//!
+//! Pure: this room knows neither Chipp nor any IO. What "strict" means stands with each type.
+
+pub mod chat;
+pub mod error;
+
+pub use error::{Error, ErrorType};

@@ -1,0 +1,1 @@
+//! The way to Chipp: the only room with awc.
