@@ -68,6 +68,13 @@ impl Fingerprinter {
     }
 }
 
+impl Scope {
+    /// Enough of it to count by.
+    pub fn short(&self) -> [u8; 16] {
+        first_half(blake3::Hash::from_bytes(self.0))
+    }
+}
+
 impl History {
     /// The empty history.
     pub fn new(scope: &Scope) -> Self {

@@ -31,19 +31,17 @@ pub fn text<'a>(message: Message<'a>, index: usize, images: Images) -> Result<Co
 fn join<'a>(parts: Vec<Part<'a>>, index: usize, images: Images) -> Result<Cow<'a, str>, Error> {
     let mut joined: Cow<'a, str> = Cow::Borrowed("");
     for (position, part) in parts.into_iter().enumerate() {
-        let refuse = |what: &'static str, field: &str| {
-            Err(Error::unsupported_value(
-                format!("messages[{index}].content[{position}]{field}"),
-                format!("This model does not take {what}. Send text instead."),
-            ))
+        let refuse = |what: &str, field: &str| {
+            let path = format!("messages[{index}].content[{position}].{field}");
+            Err(Error::unsupported_value(&path, what, "Send text instead."))
         };
         match part {
             Part::Text(text) | Part::Refusal(text) if joined.is_empty() => joined = text,
             Part::Text(text) | Part::Refusal(text) => joined.to_mut().push_str(&text),
             Part::ImageUrl(url) => match images {
-                Images::Reject => return refuse("images", ".type"),
+                Images::Reject => return refuse("images", "type"),
                 Images::Text if url.starts_with("data:") => {
-                    return refuse("images inside a request, only images by their https address", ".image_url.url");
+                    return refuse("images that are part of the request", "image_url.url");
                 }
                 Images::Text => {
                     let text = joined.to_mut();
@@ -54,8 +52,8 @@ fn join<'a>(parts: Vec<Part<'a>>, index: usize, images: Images) -> Result<Cow<'a
                     text.push('\n');
                 }
             },
-            Part::InputAudio => return refuse("audio", ".type"),
-            Part::File => return refuse("files", ".type"),
+            Part::InputAudio => return refuse("audio", "type"),
+            Part::File => return refuse("files", "type"),
         }
     }
     Ok(joined)

@@ -34,11 +34,12 @@ pub struct Facts<'a> {
 pub fn failure(failure: &Failure, facts: Facts<'_>) -> Error {
     match failure {
         Failure::Api(error) => api_error(error, facts),
-        Failure::Cut => broken("The answer broke off before its end."),
-        Failure::Aborted => broken("The app gave up in the middle of its answer."),
-        Failure::Html | Failure::Malformed => broken("The app's answer could not be read."),
-        Failure::Empty => broken("The app's answer was empty."),
-        Failure::TooLarge => broken("The app's answer was too large."),
+        Failure::Cut
+        | Failure::Aborted
+        | Failure::Html
+        | Failure::Malformed
+        | Failure::Empty
+        | Failure::TooLarge => Error::upstream_error(),
     }
 }
 
@@ -50,21 +51,11 @@ pub fn api_error(error: &ApiError, facts: Facts<'_>) -> Error {
                 let message = "Incorrect API key provided. Send the Chipp key of the app behind this model.";
                 Error::new(401, ErrorType::InvalidRequest, Some("invalid_api_key"), message)
             }
-            KeyOwner::Operator => {
-                let message = "The proxy's own key for this model was refused by Chipp. Its operator has to mend that.";
-                Error::new(502, ErrorType::Api, Some("upstream_auth_failed"), message).should_retry(false)
-            }
+            KeyOwner::Operator => Error::upstream_auth_failed(),
         },
-        ErrorKind::PlanRequired => {
-            let message = "The owner of this app needs a paid Chipp plan for API access.";
-            Error::new(403, ErrorType::InsufficientQuota, Some("plan_required"), message)
-        }
-        ErrorKind::QuotaExhausted => {
-            let message = "The app's Chipp credits are used up.";
-            Error::new(429, ErrorType::InsufficientQuota, Some("insufficient_quota"), message).should_retry(false)
-        }
+        ErrorKind::PlanRequired => Error::plan_required(),
+        ErrorKind::QuotaExhausted => Error::insufficient_quota(),
         ErrorKind::UnknownModel => Error::model_not_found(facts.model),
-        ErrorKind::UnknownSession => broken("The app has lost this conversation."),
         ErrorKind::InvalidRequest { param } => {
             let said = error.message.as_deref().map(|message| scrub(message, facts));
             let message = match said {
@@ -77,25 +68,12 @@ pub fn api_error(error: &ApiError, facts: Facts<'_>) -> Error {
                 None => error,
             }
         }
-        ErrorKind::RateLimited => {
-            let message = "The app's own rate limit is reached. Please try again later.";
-            let error = Error::new(429, ErrorType::RateLimitExceeded, Some("rate_limit_exceeded"), message);
-            waiting(error, facts)
+        ErrorKind::RateLimited => Error::upstream_rate_limited(facts.retry_after),
+        ErrorKind::Unavailable => {
+            Error { retry_after: facts.retry_after, ..Error::upstream_error() }
         }
-        ErrorKind::Unavailable => waiting(broken("The app is not available at the moment."), facts),
-        ErrorKind::Server => broken("The app reported an error."),
+        ErrorKind::UnknownSession | ErrorKind::Server => Error::upstream_error(),
     }
-}
-
-fn waiting(error: Error, facts: Facts<'_>) -> Error {
-    match facts.retry_after {
-        Some(wait) => error.retry_after(wait),
-        None => error,
-    }
-}
-
-fn broken(message: &'static str) -> Error {
-    Error::new(502, ErrorType::Api, Some("upstream_error"), message)
 }
 
 /// Chipp's words without what must not go out.

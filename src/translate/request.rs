@@ -56,7 +56,7 @@ pub fn parameters<'a>(
         }
     }
     if let (OnParameter::Reject, Some(field)) = (settings.unsupported, request.ignored.first()) {
-        return Err(Error::unsupported_parameter(*field, "It has no effect with this model."));
+        return Err(Error::unsupported_parameter(field, "It has no effect with this model."));
     }
     if let (OnParameter::Reject, Some(field)) = (settings.unknown, request.unknown.first()) {
         return Err(Error::unknown_parameter(field));
