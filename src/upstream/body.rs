@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_http::Payload;
 use actix_http::error::PayloadError;
 use bytes::{Bytes, BytesMut};
-use futures_core::Stream as _;
+use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::socket::Eof;
@@ -169,10 +169,14 @@ mod tests {
 
     use super::*;
 
+    fn payload(stream: impl Stream<Item = Result<Bytes, PayloadError>> + 'static) -> Payload {
+        Payload::Stream {
+            payload: Box::pin(stream),
+        }
+    }
+
     fn body(pieces: Vec<Result<Bytes, PayloadError>>, framing: Framing) -> Body {
-        let payload = Payload::Stream {
-            payload: Box::pin(stream::iter(pieces)),
-        };
+        let payload = payload(stream::iter(pieces));
         Body::new(
             payload,
             framing,
@@ -242,7 +246,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_readers_own_time_is_not_idle_time() {
         let mut turn = 0;
-        let payload = stream::poll_fn(move |cx| {
+        let stream = stream::poll_fn(move |cx| {
             // The second piece is there only when asked for a second time.
             turn += 1;
             match turn {
@@ -254,12 +258,9 @@ mod tests {
                 _ => Poll::Pending,
             }
         });
-        let payload = Payload::Stream {
-            payload: Box::pin(payload),
-        };
         let idle = Duration::from_secs(10);
         let mut body = Body::new(
-            payload,
+            payload(stream),
             Framing::Chunked,
             idle,
             Instant::now() + Duration::from_secs(60),
@@ -278,12 +279,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_comes_before_the_idle_time() {
-        let payload = Payload::Stream {
-            payload: Box::pin(stream::pending()),
-        };
         let start = Instant::now();
         let total = Duration::from_secs(5);
-        let mut body = Body::new(payload, Framing::Chunked, Duration::MAX, start + total);
+        let mut body = Body::new(
+            payload(stream::pending()),
+            Framing::Chunked,
+            Duration::MAX,
+            start + total,
+        );
         assert_eq!(body.next().await, Some(Err(BodyError::TotalTimeout)));
         assert_eq!(start.elapsed(), total);
     }
