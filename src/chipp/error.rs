@@ -175,7 +175,9 @@ impl Report {
     /// From texts in the order in which they are fit to be shown.
     fn of_texts(form: Form, texts: &[&str]) -> Self {
         let shown = texts.iter().map(|text| capped(text.trim()));
-        let message = shown.clone().find(|text| !text.is_empty() && !text.starts_with('<'));
+        let message = shown
+            .clone()
+            .find(|text| !text.is_empty() && !text.starts_with('<'));
         Self {
             form,
             status: None,
@@ -327,11 +329,21 @@ fn capped(text: &str) -> &str {
 
 /// An error status that a body names itself.
 fn own_status(value: &Value) -> Option<u16> {
-    let places = ["/statusCode", "/status", "/code", "/error/statusCode", "/error/status", "/error/code"];
-    let status = places.into_iter().find_map(|place| value.pointer(place)?.as_u64())?;
-    u16::try_from(status).ok().filter(|status| (400..600).contains(status))
+    let places = [
+        "/statusCode",
+        "/status",
+        "/code",
+        "/error/statusCode",
+        "/error/status",
+        "/error/code",
+    ];
+    let status = places
+        .into_iter()
+        .find_map(|place| value.pointer(place)?.as_u64())?;
+    u16::try_from(status)
+        .ok()
+        .filter(|status| (400..600).contains(status))
 }
 
 #[cfg(test)]
-#[path = "error_tests.rs"]
 mod tests;

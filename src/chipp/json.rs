@@ -22,7 +22,10 @@ pub(super) fn value(bytes: &[u8]) -> Option<Value> {
 /// `bytes` without a byte order mark and the white space around them.
 pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.trim_ascii_start();
-    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).trim_ascii()
+    bytes
+        .strip_prefix("\u{feff}".as_bytes())
+        .unwrap_or(bytes)
+        .trim_ascii()
 }
 
 /// A copy in which invalid UTF-8 and the escapes of lone surrogates are U+FFFD; `None` if there are none.
@@ -85,7 +88,14 @@ mod tests {
 
     #[test]
     fn what_is_not_json_stays_so() {
-        for wire in [&b"\"a"[..], b"", b"{\"a\":\\ud83d}", b"\"\\", b"\"\\ud83d", b"\xff"] {
+        for wire in [
+            &b"\"a"[..],
+            b"",
+            b"{\"a\":\\ud83d}",
+            b"\"\\",
+            b"\"\\ud83d",
+            b"\xff",
+        ] {
             assert_eq!(value(wire), None, "{wire:?}");
         }
     }

@@ -39,7 +39,9 @@ pub(super) fn session_in(event: &Value) -> Option<ChatSessionId> {
 
 /// The session named anywhere within metadata.
 pub(super) fn session_within(metadata: &Value) -> Option<ChatSessionId> {
-    SESSION_KEYS.iter().find_map(|key| search(metadata, key, MAX_DEPTH))
+    SESSION_KEYS
+        .iter()
+        .find_map(|key| search(metadata, key, MAX_DEPTH))
 }
 
 fn search(value: &Value, key: &str, depth: usize) -> Option<ChatSessionId> {
@@ -164,7 +166,10 @@ mod tests {
                 json!({"messageMetadata": {"input_tokens": 9}}),
                 usage(Some(9), None),
             ),
-            (json!({"usage": {"prompt_tokens": "many", "total_tokens": 3}}), None),
+            (
+                json!({"usage": {"prompt_tokens": "many", "total_tokens": 3}}),
+                None,
+            ),
             (json!({"usage": null}), None),
             (json!({"usage": {"promptTokens": -1}}), None),
         ] {
