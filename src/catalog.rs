@@ -7,6 +7,9 @@ use std::sync::Arc;
 use crate::config::Secret;
 use crate::ids::AppId;
 
+/// `created` of every model: Chipp does not tell when an app was made. 2025-01-01.
+pub const CREATED: u64 = 1_735_689_600;
+
 /// What an alias stands for.
 #[derive(Clone, Debug)]
 pub struct Route {

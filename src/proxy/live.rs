@@ -170,8 +170,13 @@ impl Live {
 
     fn write(&mut self, event: Event, out: &mut Vec<u8>) {
         match event {
-            Event::Text(text) if self.call.cutter.is_idle() => self.speak(&text, out),
+            Event::Text(text) if self.call.cutter.is_idle() => {
+                // Who speaks on after all has not been complete.
+                self.source.closes = None;
+                self.speak(&text, out);
+            }
             Event::Text(text) => {
+                self.source.closes = None;
                 let text = self.call.cutter.push(&text);
                 self.speak(&text, out);
                 if self.call.cutter.cut().is_some() {

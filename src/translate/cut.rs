@@ -31,8 +31,8 @@ impl Cutter {
     /// `stops` without empty ones; `max_tokens` at [`BYTES_PER_TOKEN`] bytes each.
     pub fn new<S: AsRef<str>>(stops: &[S], max_tokens: Option<u64>) -> Self {
         let budget = max_tokens.map(|tokens| {
-            let bytes = tokens.saturating_mul(BYTES_PER_TOKEN);
-            usize::try_from(bytes).unwrap_or(usize::MAX)
+            let tokens = usize::try_from(tokens).unwrap_or(usize::MAX);
+            tokens.saturating_mul(BYTES_PER_TOKEN)
         });
         let stops = stops.iter().map(|stop| stop.as_ref().to_owned()).filter(|stop| !stop.is_empty());
         Self { stops: stops.collect(), held: String::new(), budget, cut: None }
