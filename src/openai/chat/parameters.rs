@@ -183,7 +183,10 @@ fn token_count(at: At<'_, '_>) -> Result<u64, Error> {
 
 /// What was read so far.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact about a field of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact about a field of its own"
+)]
 struct Draft<'a> {
     model: Cow<'a, str>,
     messages: Option<Vec<Message<'a>>>,
