@@ -18,6 +18,7 @@ const FIELDS: &[&str] = &[
     r#""n":128"#,
     r#""seed":-9223372036854775808"#,
     r#""seed":9223372036854775807"#,
+    r#""seed":9223372036854776000"#,
     r#""max_tokens":1"#,
     r#""max_tokens":18446744073709551615"#,
     r#""max_tokens":16,"max_completion_tokens":16"#,

@@ -184,7 +184,7 @@ pub(super) const FIELDS: Cases = &[
         (r#""n":129"#, "n"),
         (r#""n":129.0"#, "n"),
         (r#""n":99999999999999999999999999"#, "n"),
-        (r#""seed":9223372036854775808"#, "seed"),
+        (r#""seed":9223372036854776001"#, "seed"),
         (r#""seed":1e30"#, "seed"),
         (r#""logprobs":true,"top_logprobs":21"#, "top_logprobs"),
         (r#""logit_bias":{"1":100,"2":101}"#, "logit_bias.2"),
