@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -18,6 +18,9 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::LogFormat;
 
+/// What is logged if nobody says otherwise: our own, and what the frameworks warn of.
+const DEFAULT_FILTER: &str = "warn,chipp_proxy=info";
+
 /// Bytes that may wait for standard error; lines beyond that are dropped, and their number is told.
 const MAX_PENDING_BYTES: usize = 4 << 20;
 
@@ -29,9 +32,9 @@ const GATHER: Duration = Duration::from_millis(25);
 #[must_use]
 pub struct Guard(Option<(Arc<Sink>, JoinHandle<()>)>);
 
-/// Installs the log of the process, once. `filter` is in the form of `RUST_LOG`; `info` if `None`.
+/// Installs the log of the process, once. `filter` is in the form of `RUST_LOG`; [`DEFAULT_FILTER`] if `None`.
 pub fn init(format: LogFormat, filter: Option<&str>) -> Guard {
-    let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or("info"));
+    let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(DEFAULT_FILTER));
     let sink = Arc::new(Sink::default());
     let carrier = {
         let sink = Arc::clone(&sink);
@@ -47,6 +50,7 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Guard {
             let writer = SinkWriter(Arc::clone(&sink));
             let layer = tracing_subscriber::fmt::layer()
                 .with_target(false)
+                .with_ansi(std::io::stderr().is_terminal())
                 .with_writer(move || writer.clone());
             registry.with(layer).try_init()
         }
