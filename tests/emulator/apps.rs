@@ -59,7 +59,17 @@ fn check(behaviour: &Behaviour, stream: bool, ends: Ends) {
         );
         return;
     }
-    let reply = ask(&emulator, name, stream, None, "hello there");
+    let mut client = Client::connect(emulator.addr());
+    let reply = client.chat(&says(behaviour.app, stream, None, "hello there"));
+    // The reply to an interim head is still to come; all others are over for both sides.
+    let over = |outcome| outcome != Outcome::Running;
+    assert!(
+        emulator.wait_for(
+            |state| state.requests().all(|request| over(request.outcome)),
+            PATIENCE
+        ),
+        "{name}"
+    );
     let seen = reply.as_ref().map_or(Ends::Broken, judge::ends);
     let request = &emulator.requests()[0];
     let (outcome, stored) = (request.outcome, request.stored);

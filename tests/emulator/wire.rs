@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use chipp_proxy::emulator::{Emulator, Keys, Message, Options, Outcome, Strictness, UnknownSession, Writes};
+use chipp_proxy::emulator::{
+    Emulator, Keys, Message, Options, Outcome, State, Strictness, UnknownSession, Writes,
+};
 
 use crate::client::{Client, PATIENCE, chat_request, says};
 use crate::{emulator, judge, start};
@@ -301,7 +303,7 @@ fn a_client_that_leaves_is_noticed() {
     let mut leaver = client(&emulator);
     leaver.send(chat_request(&says("emu-gated-1", true, None, "wait"), ""));
     assert_eq!(leaver.head().unwrap().status, 200);
-    let left = |state: &chipp_proxy::emulator::State| {
+    let left = |state: &State| {
         state
             .requests()
             .any(|request| request.outcome == Outcome::ClientLeft)
@@ -351,25 +353,29 @@ fn a_stream_can_be_one_write_and_only_so_much_is_remembered() {
 }
 
 #[test]
-fn stopping_closes_everything_and_the_port_can_be_had_again() {
+fn a_client_that_leaves_without_reading_is_noticed() {
     let emulator = emulator();
+    let mut client = client(&emulator);
+    // More than the sockets' buffers hold.
+    client.send(chat_request(&says(APP, true, None, "count to 200000"), ""));
+    assert_eq!(client.head().unwrap().status, 200);
+    drop(client);
+    let left = |state: &State| {
+        state
+            .requests()
+            .all(|request| request.outcome == Outcome::ClientLeft && !request.stored)
+    };
+    assert!(emulator.wait_for(left, PATIENCE));
+}
+
+#[test]
+fn stopping_closes_everything_and_keeps_what_was_seen() {
+    let emulator = emulator();
+    assert_eq!(emulator.base_url(), format!("http://{}/api/v1", emulator.addr()));
     let mut open = client(&emulator);
     open.send(chat_request(&says("emu-silent-1", false, None, "hi"), ""));
     assert!(emulator.wait_for(|state| state.requests().len() == 1, PATIENCE));
     emulator.stop();
     assert!(open.at_end());
     assert_eq!(emulator.requests().len(), 1);
-    let again = start(Options {
-        listen: emulator.addr(),
-        ..Options::default()
-    });
-    assert_eq!(
-        client(&again)
-            .chat(&says(APP, false, None, "hi"))
-            .unwrap()
-            .head
-            .status,
-        200
-    );
-    assert_eq!(again.base_url(), format!("http://{}/api/v1", emulator.addr()));
 }
