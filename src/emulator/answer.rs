@@ -6,7 +6,7 @@ use super::record::Message;
 /// Longest quotation of a message in an answer, in characters.
 const QUOTE: usize = 200;
 /// Most words or numbers of a long answer.
-const MOST: usize = 1_000_000;
+const MOST: usize = 200_000;
 
 /// The answer to what was sent, after what the session held before.
 ///

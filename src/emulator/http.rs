@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_chunked_body_is_the_same_at_every_split() {
-        let wire: &[u8] = b"4\r\nWiki\r\nb;ext=1\r\npedia in ch.\r\n0\r\nTrailer: x\r\n\r\nGET";
+        let wire: &[u8] = b"4\r\nWiki\r\nc;ext=1\r\npedia in ch.\r\n0\r\nTrailer: x\r\n\r\nGET";
         for step in 1..wire.len() {
             let (mut buffer, mut body, mut done) = (BytesMut::new(), BytesMut::new(), false);
             for piece in wire.chunks(step) {

@@ -99,10 +99,8 @@ fn fill(schema: &Value, root: &Value, depth: usize) -> Value {
             .and_then(|pointer| root.pointer(pointer));
         return target.map_or(Value::Null, |target| fill(target, root, depth));
     }
-    for fixed in [schema.get("const"), schema["enum"].get(0)] {
-        if let Some(value) = fixed {
-            return value.clone();
-        }
+    if let Some(value) = schema.get("const").or(schema["enum"].get(0)) {
+        return value.clone();
     }
     for choice in ["anyOf", "oneOf", "allOf"] {
         if let Some(first) = schema[choice].get(0) {

@@ -31,7 +31,7 @@ impl Behaviour {
     }
 }
 
-/// How a reply ends, as an able client should see it.
+/// How a reply ends, as the proxy must see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
     /// With the whole answer.
@@ -42,7 +42,8 @@ pub enum Ends {
     Refused(u16),
     /// The same, but only once: the same request is answered when it comes again.
     RefusedOnce(u16),
-    /// Broken: cut, reset, unreadable, or with an error inside. Never to be taken for an answer.
+    /// Broken: cut, reset, unreadable, with an error inside, or sent in a way that a client with a pool of
+    /// connections cannot trust (an interim head, no framing). Never to be taken for an answer.
     Broken,
     /// Not at all, until the client leaves.
     Never,

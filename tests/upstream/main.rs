@@ -6,136 +6,21 @@
 #![expect(clippy::unwrap_used, reason = "a failure to set the scene fails the test")]
 #![expect(clippy::panic, reason = "the helpers of a test may fail it")]
 
-use std::future::Future;
-use std::io::{Read as _, Write as _};
-use std::path::Path;
-use std::sync::Arc;
-use std::thread::JoinHandle;
+mod scene;
+mod tls;
 
 use bytes::Bytes;
-use chipp_proxy::config::{Secret, Timeouts, Upstream};
+use chipp_proxy::config::Secret;
 use chipp_proxy::ids::ChatSessionId;
 use chipp_proxy::upstream::{
     Accept, BodyError, BuildError, Call, Client, Framing, Reply, SendError, SendErrorKind, Sent, Tls,
 };
 use futures_util::future::{join, join_all};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Duration, Instant};
 
-const TIMEOUTS: Timeouts = Timeouts {
-    connect: Duration::from_secs(10),
-    first_byte: Duration::from_secs(20),
-    idle: Duration::from_secs(30),
-    total: Duration::from_secs(60),
-};
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-const SECRET: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret";
-const STREAM: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n";
-
-/// Runs a test as an actix worker runs its handlers.
-fn worker<F: Future>(test: F) -> F::Output {
-    actix_rt::System::new().block_on(test)
-}
-
-fn settings(base_url: String) -> Upstream {
-    Upstream {
-        base_url,
-        timeouts: TIMEOUTS,
-        ca_file: None,
-        reuse_connections: true,
-    }
-}
-
-fn client(settings: &Upstream) -> Client {
-    Client::new(&Tls::load(settings).unwrap(), settings).unwrap()
-}
-
-fn call<'a>(key: &'a Secret, correlation_id: &'a str) -> Call<'a> {
-    Call {
-        key,
-        body: Bytes::from_static(b"{}"),
-        session: None,
-        correlation_id,
-        accept: Accept::Json,
-        deadline: Instant::now() + TIMEOUTS.total,
-    }
-}
-
-async fn send(client: &Client) -> Result<Reply, SendError> {
-    client.send(call(&Secret::new("chipp_key"), "req-1")).await
-}
-
-fn failure(result: Result<Reply, SendError>) -> (SendErrorKind, Sent) {
-    match result {
-        Ok(reply) => panic!("answered with {}", reply.status),
-        Err(error) => (error.kind, error.sent),
-    }
-}
-
-async fn text(reply: Result<Reply, SendError>) -> String {
-    let body = reply.unwrap().body.collect(1000).await.unwrap();
-    String::from_utf8(body.to_vec()).unwrap()
-}
-
-struct Server(TcpListener);
-
-impl Server {
-    async fn start() -> (Self, Client) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = client(&settings(format!(
-            "http://{}/api/v1",
-            listener.local_addr().unwrap()
-        )));
-        (Self(listener), client)
-    }
-
-    /// A connection on which a request has come.
-    async fn ask(&self) -> (Peer, String) {
-        let mut peer = Peer(self.0.accept().await.unwrap().0);
-        let request = peer.request().await.unwrap();
-        (peer, request)
-    }
-
-    /// One connection, one request, one answer; the connection stays open.
-    async fn serve(&self, answer: &str) -> Peer {
-        let (mut peer, _) = self.ask().await;
-        peer.write(answer).await;
-        peer
-    }
-}
-
-struct Peer(TcpStream);
-
-impl Peer {
-    /// A whole request; `None` if the connection was closed instead.
-    async fn request(&mut self) -> Option<String> {
-        let mut text = Vec::new();
-        while !text.ends_with(b"\r\n\r\n{}") {
-            if self.0.read_buf(&mut text).await.unwrap_or(0) == 0 {
-                return None;
-            }
-        }
-        Some(String::from_utf8(text).unwrap())
-    }
-
-    async fn write(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).await.unwrap();
-    }
-
-    async fn is_closed(&mut self) -> bool {
-        matches!(self.0.read(&mut [0]).await, Ok(0) | Err(_))
-    }
-
-    /// Lies in wait: whoever uses this connection again gets what was meant for another.
-    fn betray(mut self) {
-        actix_rt::spawn(async move {
-            if self.request().await.is_some() {
-                self.write(SECRET).await;
-            }
-        });
-    }
-}
+use crate::scene::{OK, STREAM, Server, TIMEOUTS, call, client, failure, send, settings, text, worker};
 
 /// Answers one request of a new client, and closes.
 async fn answered(answer: &str) -> Result<Reply, SendError> {
@@ -443,6 +328,9 @@ fn an_idle_connection_that_was_closed_is_not_used_again() {
         let (reply, peer) = join(send(&client), server.serve(OK)).await;
         assert_eq!(text(reply).await, "ok");
         drop(peer);
+        // An event that comes later than the end of the connection: after it, the reactor has seen both.
+        let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        TcpStream::connect(other.local_addr().unwrap()).await.unwrap();
         let (reply, _peer) = join(send(&client), server.serve(OK)).await;
         assert_eq!(text(reply).await, "ok");
     });
@@ -483,88 +371,4 @@ fn a_client_that_cannot_work_is_not_built() {
         let result = Client::new(&tls, &settings(base_url.to_owned()));
         assert!(matches!(result, Err(BuildError::BaseUrl)), "{base_url:?}");
     }
-}
-
-/// A TLS server for one connection: answers one request, closes in good order, and returns the protocol that
-/// was agreed on.
-struct TlsServer {
-    port: u16,
-    ca_file: tempfile::NamedTempFile,
-    thread: JoinHandle<Option<Vec<u8>>>,
-}
-
-impl TlsServer {
-    fn start(answer: &'static str) -> Self {
-        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let mut ca_file = tempfile::NamedTempFile::new().unwrap();
-        ca_file.write_all(issued.cert.pem().as_bytes()).unwrap();
-        let key = issued.signing_key.serialize_der().try_into().unwrap();
-        let mut config =
-            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(vec![issued.cert.der().clone()], key)
-                .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
-        let thread = std::thread::spawn(move || {
-            let mut stream = rustls::StreamOwned::new(connection, listener.accept().unwrap().0);
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n{}") {
-                let mut buffer = [0; 1024];
-                let count = stream.read(&mut buffer).ok().filter(|count| *count > 0)?;
-                request.extend_from_slice(buffer.get(..count)?);
-            }
-            stream.write_all(answer.as_bytes()).unwrap();
-            stream.conn.send_close_notify();
-            stream.flush().unwrap();
-            stream.conn.alpn_protocol().map(<[u8]>::to_vec)
-        });
-        Self {
-            port,
-            ca_file,
-            thread,
-        }
-    }
-
-    fn client(&self, ca_file: Option<&Path>) -> Client {
-        let mut settings = settings(format!("https://localhost:{}", self.port));
-        settings.ca_file = ca_file.map(Path::to_owned);
-        client(&settings)
-    }
-}
-
-#[test]
-fn tls_with_a_root_of_ones_own_speaks_http_1_1() {
-    let server = TlsServer::start(OK);
-    worker(async {
-        let client = server.client(Some(server.ca_file.path()));
-        assert_eq!(text(send(&client).await).await, "ok");
-    });
-    assert_eq!(server.thread.join().unwrap().as_deref(), Some(&b"http/1.1"[..]));
-}
-
-#[test]
-fn tls_with_a_stranger_is_refused_before_the_request() {
-    let server = TlsServer::start(OK);
-    worker(async {
-        let result = send(&server.client(None)).await;
-        assert_eq!(failure(result), (SendErrorKind::Tls, Sent::Never));
-    });
-    assert_eq!(server.thread.join().unwrap(), None, "no request came");
-}
-
-#[test]
-fn a_body_that_is_cut_by_an_orderly_end_of_tls_is_cut() {
-    let server = TlsServer::start(STREAM);
-    worker(async {
-        let client = server.client(Some(server.ca_file.path()));
-        let mut body = send(&client).await.unwrap().body;
-        assert_eq!(body.next().await, Some(Ok(Bytes::from_static(b"abc"))));
-        assert_eq!(body.next().await, Some(Err(BodyError::Cut)));
-    });
-    server.thread.join().unwrap();
 }
