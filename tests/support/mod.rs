@@ -1,7 +1,7 @@
 //! A running proxy with an emulator behind it, and a client for both, for the tests of the whole.
 
 #![expect(clippy::expect_used, reason = "test code outside of test functions")]
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -45,8 +45,10 @@ impl Proxy {
     /// As [`with`](Self::with), with more keys for `server` and `upstream`: `"drain: 1s, "`.
     pub fn with_sections(server: &str, upstream: &str, yaml: &str, options: Options) -> Self {
         let emulator = Emulator::start(options).expect("the emulator starts");
-        let models: String =
-            BEHAVIOURS.iter().map(|behaviour| format!("  {}: {}\n", behaviour.name, behaviour.app)).collect();
+        let models: String = BEHAVIOURS
+            .iter()
+            .map(|behaviour| format!("  {}: {}\n", behaviour.name, behaviour.app))
+            .collect();
         let base_url = emulator.base_url();
         let text = format!(
             "server: {{{server}listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 2}}\n\
@@ -67,7 +69,9 @@ impl Proxy {
                 let application = Application::build(config).expect("the proxy starts");
                 let admin = application.admin().expect("an admin address");
                 let shared = Arc::clone(application.shared());
-                started.send((application.listen(), admin, shared)).expect("the test waits");
+                started
+                    .send((application.listen(), admin, shared))
+                    .expect("the test waits");
                 application.run_until(until.cancelled_owned()).await
             })
         });
@@ -77,7 +81,15 @@ impl Proxy {
             .timeout_global(Some(PATIENCE))
             .build()
             .new_agent();
-        Self { emulator, listen, admin, shared, stop, thread: Some(thread), agent }
+        Self {
+            emulator,
+            listen,
+            admin,
+            shared,
+            stop,
+            thread: Some(thread),
+            agent,
+        }
     }
 
     /// `http://…/v1/PATH`
@@ -95,7 +107,12 @@ impl Proxy {
         let mut response = self.send(body, headers);
         let text = response.body_mut().read_to_string().expect("a body of text");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status: response.status().as_u16(), headers: response.headers().clone(), text, json }
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text,
+            json,
+        }
     }
 
     /// Asks for a stream; `stream: true` is added.
@@ -110,7 +127,11 @@ impl Proxy {
         let response = self.send(&body, headers);
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        Events { status, headers, lines: BufReader::new(response.into_body().into_reader()) }
+        Events {
+            status,
+            headers,
+            lines: BufReader::new(response.into_body().into_reader()),
+        }
     }
 
     /// Asks for any path.
@@ -127,7 +148,12 @@ impl Proxy {
         let mut response = request.call().expect("an answer");
         let text = response.body_mut().read_to_string().expect("a body of text");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status: response.status().as_u16(), headers: response.headers().clone(), text, json }
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text,
+            json,
+        }
     }
 
     /// Tells it to stop, as SIGTERM does; it drains.
@@ -145,7 +171,10 @@ impl Proxy {
     }
 
     fn send(&self, body: &Value, headers: &[(&str, &str)]) -> ureq::http::Response<ureq::Body> {
-        let mut request = self.agent.post(self.url("chat/completions")).header("content-type", "application/json");
+        let mut request = self
+            .agent
+            .post(self.url("chat/completions"))
+            .header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -159,7 +188,9 @@ impl Drop for Proxy {
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             if !std::thread::panicking() {
-                ended.expect("the proxy does not panic").expect("the proxy ends well");
+                ended
+                    .expect("the proxy does not panic")
+                    .expect("the proxy ends well");
             }
         }
     }
@@ -178,12 +209,16 @@ pub struct Answer {
 impl Answer {
     /// A header's value; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("text"))
     }
 
     /// The text of the first choice.
     pub fn content(&self) -> &str {
-        self.json["choices"][0]["message"]["content"].as_str().unwrap_or_else(|| panic!("no content in {self:?}"))
+        self.json["choices"][0]["message"]["content"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no content in {self:?}"))
     }
 
     /// `error.code`
@@ -221,7 +256,9 @@ pub struct Streamed {
 impl Events {
     /// A header's value; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("text"))
     }
 
     /// The next `data` (or comment, with its colon) as text; `None` at the end.
@@ -247,7 +284,9 @@ impl Events {
         loop {
             let data = self.next_data().expect("more of the stream");
             let chunk: Value = serde_json::from_str(&data).unwrap_or(Value::Null);
-            let text = chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default();
+            let text = chunk["choices"][0]["delta"]["content"]
+                .as_str()
+                .unwrap_or_default();
             if !text.is_empty() {
                 return text.to_owned();
             }
@@ -273,7 +312,8 @@ impl Events {
                 continue;
             }
             let choice = &chunk["choices"][0];
-            all.content.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+            all.content
+                .push_str(choice["delta"]["content"].as_str().unwrap_or_default());
             if let Some(reason) = choice["finish_reason"].as_str() {
                 assert!(all.finish_reason.is_none(), "two finish reasons");
                 all.finish_reason = Some(reason.to_owned());
