@@ -119,8 +119,8 @@ fn what_awc_did_not_read_is_given_to_nobody() {
             let (reply, first) = join(send(&client), server.serve(answer)).await;
             assert_eq!(reply.err().map(|error| error.kind), kind, "{answer}");
             first.betray();
-            let (reply, _second) = join(send(&client), server.serve(OK)).await;
-            assert_eq!(text(reply).await, "ok", "{answer}");
+            actix_rt::spawn(async move { server.serve(OK).await });
+            assert_eq!(text(send(&client).await).await, "ok", "{answer}");
         });
     }
 }
