@@ -28,7 +28,7 @@ def test_stop_cuts_before_the_sequence(base):
     assert (cut, reason) == (whole[: whole.index("17")], "stop")
 
 
-@pytest.mark.parametrize("stop", [["23", "17"], ["zzz", "17"], "7 18"[0:1]])
+@pytest.mark.parametrize("stop", [["23", "17"], ["zzz", "17"], "7"])
 def test_earliest_stop_wins(base, stop):
     whole, _, _ = both(base)
     cut, reason, _ = both(base, stop=stop)

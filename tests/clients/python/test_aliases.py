@@ -1,0 +1,87 @@
+"""Every alias of the sandbox, plain and streamed: a valid answer or a proper exception of the SDK's, and no hang."""
+
+import openai
+import pytest
+
+import proxy
+import raw
+import strict
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+# These keep a client waiting on purpose; tests of their own watch them.
+WAITING = ("stall", "silent")
+
+
+@pytest.fixture(scope="module")
+def aliases(base):
+    """What the sandbox offers."""
+    listed = strict.models(raw.request(base, "GET", "/models", headers=raw.JSON).body)
+    names = [model["id"] for model in listed["data"]]
+    assert len(names) > 20, names
+    return [name for name in names if not name.startswith(WAITING)]
+
+
+def test_every_alias_through_the_sdk(aliases, client):
+    for name in aliases:
+        for stream in (False, True):
+            try:
+                answer = client.chat.completions.create(model=name, messages=HELLO, stream=stream)
+                if stream:
+                    reasons = [choice.finish_reason for chunk in answer for choice in chunk.choices]
+                    assert reasons[-1] is not None and reasons.count(None) == len(reasons) - 1, (name, reasons)
+                else:
+                    assert answer.choices[0].message.content is not None, name
+            except openai.APIError as error:
+                # A timeout would be a hang, and a connection error a crash: only what the proxy says counts.
+                assert not isinstance(error, openai.APIConnectionError), (name, stream, error)
+                assert isinstance(error.body, dict) and error.body["message"], (name, stream, error)
+
+
+def test_every_alias_is_strict_on_the_wire(aliases, base):
+    for name in aliases:
+        plain = raw.post(base, raw.message(model=name))
+        streamed = raw.post(base, raw.message(model=name, stream=True, stream_options={"include_usage": True}))
+        strict.headers(plain.headers, plain.status)
+        strict.headers(streamed.headers, streamed.status)
+        if plain.status == 200:
+            assert strict.completion(plain.body)["model"] == name
+        else:
+            strict.error(plain.body)
+        if streamed.status == 200:
+            result = strict.stream(streamed.body, include_usage=True)
+            assert result.chunks[0]["model"] == name
+        else:
+            strict.error(streamed.body)
+
+
+def test_second_turn_works_on_every_alias_that_answers(aliases, base):
+    for name in aliases:
+        first = raw.post(base, raw.message(model=name))
+        if first.status != 200:
+            continue
+        message = first.json()["choices"][0]["message"]
+        history = [*HELLO, message, {"role": "user", "content": "And on"}]
+        second = raw.post(base, raw.message(model=name, messages=history))
+        if second.status == 200:
+            strict.completion(second.body)
+            assert second.headers["x-chipp-session"] in ("continued", "replayed"), name
+        else:
+            strict.error(second.body)
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_proxy_lives_on_while_a_client_waits(base, client, name):
+    for stream in (False, True):
+        with pytest.raises(openai.APITimeoutError):
+            answer = client.with_options(timeout=0.3).chat.completions.create(model=name, messages=HELLO, stream=stream)
+            if stream:
+                list(answer)
+    assert client.chat.completions.create(model="gpt-4o", messages=HELLO).choices[0].message.content
+
+
+def test_sandbox_stops_when_it_is_told(tmp_path):
+    """Even while a client hangs on a silent app it ends within its drain, with exit code 0."""
+    process = proxy.Process("sandbox", "--listen", "127.0.0.1:0")
+    assert raw.request(process.url, "GET", "/models", headers=raw.JSON).status == 200
+    assert process.stop() == 0
