@@ -16,6 +16,8 @@ TURNS = 10
 
 def number(text):
     """Which of the user's messages the app says that it answers."""
+    if text.startswith("Hello! You said: "):
+        return 1
     found = re.search(r"message (\d+) of this conversation", text)
     assert found, text
     return int(found[1])
