@@ -55,8 +55,8 @@ def keyed(emulator, tmp_path_factory):
     digest = {name: hashlib.sha256(key.encode()).hexdigest() for name, key in keys.items()}
     text = f"""  api_key: live_0123456789
 models:
-  gpt-4o: gpt-4o
-  other: gpt-4o-mini
+  gpt-4o: emu-gpt-4o-1
+  other: emu-gpt-4o-mini-1
 auth:
   mode: keys
   keys:

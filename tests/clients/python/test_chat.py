@@ -121,14 +121,17 @@ def test_closing_a_stream_midway_leaves_the_proxy_well(client):
     assert client.chat.completions.create(model="gpt-4o", messages=HELLO).choices[0].message.content
 
 
-def test_broken_stream_raises_and_never_ends_well(client, base):
-    for model in ("cut", "error-mid-stream"):
-        pieces = []
-        with pytest.raises(openai.APIError) as caught:
-            for chunk in client.chat.completions.create(model=model, messages=HELLO, stream=True):
-                pieces.append(chunk)
-        assert caught.value.body["message"]
-        assert all(choice.finish_reason is None for chunk in pieces for choice in chunk.choices)
+@pytest.mark.parametrize(
+    "model", ["cut-a", "cut-b", "cut-c", "cut-chunk", "stream-error-a", "stream-error-b", "stream-error-c", "abort"]
+)
+def test_broken_stream_raises_and_never_ends_well(client, model):
+    pieces = []
+    with pytest.raises(openai.APIError) as caught:
+        for chunk in client.chat.completions.create(model=model, messages=HELLO, stream=True):
+            pieces.append(chunk)
+    assert caught.value.body["message"]
+    assert pieces, "what came before the break is not withheld"
+    assert all(choice.finish_reason is None for chunk in pieces for choice in chunk.choices)
 
 
 def test_usage_of_a_conversation_adds_up(base):

@@ -17,7 +17,13 @@ UPSTREAM = [
     ("plan-401", openai.PermissionDeniedError, 403, "insufficient_quota", "plan_required"),
     ("credits-402", openai.RateLimitError, 429, "insufficient_quota", "insufficient_quota"),
     ("rate-429", openai.RateLimitError, 429, "rate_limit_exceeded", "rate_limit_exceeded"),
+    ("key-401", openai.InternalServerError, 502, "api_error", "upstream_auth_failed"),
     ("html-502", openai.InternalServerError, 502, "api_error", "upstream_error"),
+    ("error-500", openai.InternalServerError, 502, "api_error", "upstream_error"),
+    ("text-524", openai.InternalServerError, 502, "api_error", "upstream_error"),
+    ("error-under-200", openai.InternalServerError, 502, "api_error", "upstream_error"),
+    ("html-for-stream", openai.InternalServerError, 502, "api_error", "upstream_error"),
+    ("reset-before", openai.InternalServerError, 502, "api_error", "upstream_error"),
 ]
 
 
@@ -73,13 +79,13 @@ def test_connection_refused():
             client.models.list()
 
 
-def test_broken_stream_ends_in_an_error_event(base):
-    for model in ("cut", "error-mid-stream"):
-        reply = raw.post(base, raw.message(model=model, stream=True))
-        assert reply.status == 200
-        result = strict.stream(reply.body)
-        assert result.text and result.error and not result.done
-        assert result.error["type"] in ("api_error", "server_error")
+@pytest.mark.parametrize("model", ["cut-a", "cut-b", "cut-c", "stream-error-a", "stream-error-b", "stream-error-c"])
+def test_broken_stream_ends_in_an_error_event(base, model):
+    reply = raw.post(base, raw.message(model=model, stream=True))
+    assert reply.status == 200
+    result = strict.stream(reply.body)
+    assert result.text and result.error and not result.done
+    assert (result.error["type"], result.error["code"]) == ("api_error", "upstream_error")
 
 
 def test_key_is_asked_for(keyed):
@@ -152,7 +158,7 @@ def test_upstream_that_is_not_there(tmp_path):
     """Nobody listens where Chipp should be: a clean 502 or 503, plain and streamed, and soon."""
     key = "sk-all-0123456789abcdef"
     text = f"""  api_key: live_x
-models: {{gpt-4o: gpt-4o}}
+models: {{gpt-4o: emu-gpt-4o-1}}
 auth: {{mode: keys, keys: [{{name: all, sha256: [{hashlib.sha256(key.encode()).hexdigest()}]}}]}}
 """
     with socket.socket() as free:
