@@ -241,6 +241,7 @@ def headers(fields, status=200):
     assert fields["x-request-id"].strip()
     assert fields["openai-version"] == "2020-10-01"
     assert re.fullmatch(r"\d+", fields["openai-processing-ms"]), fields["openai-processing-ms"]
+    assert re.fullmatch(r"upstream;dur=\d+\.\d+, proxy;dur=\d+\.\d+", fields["server-timing"]), fields["server-timing"]
     for kind in ("requests", "tokens"):
         trio = [fields.get(f"x-ratelimit-{what}-{kind}") for what in ("limit", "remaining", "reset")]
         assert all(trio) or not any(trio), f"the three come together: {trio}"

@@ -78,7 +78,7 @@ def test_ten_turns_through_the_sdk(client):
 
 # Where a stream names its session, and where it does not.
 NAMED = ["dialect-a", "dialect-b", "dialect-c", "gpt-4o-mini", "header-session-id", "event-session-id", "late-session-id",
-         "event-session-id-a", "event-session-id-b", "metadata-after-finish", "split-utf8", "tool-events"]  # fmt: skip
+         "event-session-id-a", "event-session-id-b", "metadata-after-finish", "split-utf8", "reasoning"]  # fmt: skip
 UNNAMED = ["no-session-id", "persisted-message-id-only"]
 
 
