@@ -74,6 +74,6 @@ def serve(folder, upstream, text):
     """`serve` with a configuration in front of `upstream`; the file's listeners and base URL are filled in here."""
     file = Path(folder) / "config.yaml"
     file.write_text(f"server: {{listen: '127.0.0.1:0', admin: off}}\nupstream:\n  base_url: {upstream}\n{text}")
-    process = Process("serve", "--config", str(file), pattern=r"(127\.0\.0\.1:[1-9]\d*)")
+    process = Process("serve", "--config", str(file), pattern=r"listen\W+(127\.0\.0\.1:[1-9]\d*)")
     process.url = f"http://{process.url}/v1"
     return process
