@@ -4,11 +4,13 @@
 
 pub mod error;
 pub mod event;
+mod json;
+mod metadata;
 pub mod reply;
 pub mod request;
 pub mod stream;
 
-pub use error::{ApiError, ErrorKind, Failure};
+pub use error::{ApiError, ErrorKind, Failure, classify};
 pub use event::{Event, FinishReason, Usage};
 pub use reply::Reply;
 pub use request::{Message, Request, Role};

@@ -4,5 +4,8 @@
 
 pub mod chat;
 pub mod error;
+pub mod json;
+pub mod model;
+pub mod usage;
 
 pub use error::{Error, ErrorType};

@@ -1,10 +1,34 @@
 //! Streamed replies: which dialect, and what it says.
+//!
+//! The request cannot choose the dialect, and the service has changed it without notice, so the first bytes decide:
+//! `sniff` tells the forms apart, one file reads each, and all write through the `ledger`, which keeps the promise
+//! of [`Event`] about a reply's end. Nothing is looked at twice: the cost is linear, and a delta of text costs one
+//! allocation, the text itself.
 
-use crate::chipp::Event;
+mod data_stream;
+mod event_stream;
+mod ledger;
+mod line;
+mod openai_chunk;
+mod plain;
+mod sniff;
+mod sse;
+mod ui_message;
 
-/// Decodes one streamed reply. Sans IO: bytes in, events out, at any split of the bytes the same events.
+use crate::chipp::{Event, Failure, error, json};
+
+pub use line::MAX_LINE_BYTES;
+pub use plain::MAX_BODY_BYTES;
+pub use sse::MAX_EVENT_BYTES;
+
+/// Decodes one streamed reply. Sans IO: bytes in, events out, at any split of the bytes the same events
+/// (only bare text comes in the portions in which it came).
 #[derive(Debug, Default)]
-pub struct Decoder {}
+pub struct Decoder {
+    state: State,
+    dialect: Option<Dialect>,
+    ledger: ledger::Ledger,
+}
 
 /// The dialects that a stream may come in; see `sniff`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +47,23 @@ pub enum Dialect {
     Plain,
 }
 
+#[derive(Debug)]
+enum State {
+    Sniffing(sniff::Sniffer),
+    EventStream(event_stream::EventStream),
+    DataStream(data_stream::DataStream),
+    Json(plain::JsonBody),
+    Plain(plain::PlainText),
+    /// The body has ended, or broke.
+    Ended,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Sniffing(sniff::Sniffer::default())
+    }
+}
+
 impl Decoder {
     /// A decoder at the start of a body.
     pub fn new() -> Self {
@@ -30,18 +71,108 @@ impl Decoder {
     }
 
     /// Takes the next bytes and appends the events that they complete.
-    pub fn push(&mut self, _bytes: &[u8], _events: &mut Vec<Event>) {}
+    pub fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
+        let State::Sniffing(sniffer) = &mut self.state else {
+            return self.feed(bytes, events);
+        };
+        if let Some((form, rest)) = sniffer.push(bytes) {
+            let head = std::mem::take(sniffer).into_held();
+            self.begin(form, events);
+            self.feed(&head, events);
+            self.feed(rest, events);
+        }
+    }
 
     /// Says that the body has ended; appends the last events, a [`Event::Failure`] if no end was seen.
-    pub fn finish(&mut self, _events: &mut Vec<Event>) {}
+    pub fn finish(&mut self, events: &mut Vec<Event>) {
+        let mut out = self.ledger.outlet(events);
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Sniffing(sniffer) => {
+                let commented = sniffer.commented();
+                let head = sniffer.into_held();
+                if head.is_empty() {
+                    // A stream that had begun is not an empty reply.
+                    out.fail(if commented { Failure::Cut } else { Failure::Empty });
+                } else {
+                    self.dialect = Some(Dialect::Plain);
+                    let mut text = plain::PlainText::default();
+                    text.push(&head, &mut out);
+                    text.finish(&mut out);
+                }
+            }
+            State::EventStream(mut stream) => {
+                stream.finish(&mut out);
+                self.dialect = stream.dialect();
+            }
+            State::DataStream(mut stream) => stream.finish(&mut out),
+            State::Json(body) => body.finish(&mut out),
+            State::Plain(text) => text.finish(&mut out),
+            State::Ended => {}
+        }
+    }
+
+    /// Says that nobody waits any longer for what may follow an [`Event::Closing`]: the answer was complete, so
+    /// this is its end. Without a `Closing` (or with text after it) it is the same as [`Decoder::finish`].
+    pub fn finish_early(&mut self, events: &mut Vec<Event>) {
+        if self.ledger.closing() {
+            self.ledger.outlet(events).finish();
+            self.state = State::Ended;
+        } else {
+            self.finish(events);
+        }
+    }
 
     /// The dialect, once enough bytes have come to tell.
     pub fn dialect(&self) -> Option<Dialect> {
-        None
+        self.dialect
     }
 
     /// How many malformed lines were skipped.
     pub fn skipped(&self) -> u32 {
-        0
+        self.ledger.skipped()
+    }
+
+    fn begin(&mut self, form: sniff::Form, events: &mut Vec<Event>) {
+        let (dialect, state) = match form {
+            sniff::Form::EventStream => (None, State::EventStream(event_stream::EventStream::default())),
+            sniff::Form::DataStream => (
+                Some(Dialect::DataStream),
+                State::DataStream(data_stream::DataStream::default()),
+            ),
+            sniff::Form::Json => (Some(Dialect::Json), State::Json(plain::JsonBody::default())),
+            sniff::Form::Plain => (Some(Dialect::Plain), State::Plain(plain::PlainText::default())),
+            sniff::Form::Html => {
+                self.ledger.outlet(events).fail(Failure::Html);
+                (Some(Dialect::Html), State::Ended)
+            }
+        };
+        self.dialect = dialect;
+        self.state = state;
+    }
+
+    fn feed(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
+        let mut out = self.ledger.outlet(events);
+        match &mut self.state {
+            State::EventStream(stream) => {
+                stream.push(bytes, &mut out);
+                self.dialect = stream.dialect();
+            }
+            State::DataStream(stream) => stream.push(bytes, &mut out),
+            State::Json(body) => body.push(bytes, &mut out),
+            State::Plain(text) => text.push(bytes, &mut out),
+            State::Sniffing(_) | State::Ended => {}
+        }
+        if self.ledger.failed() {
+            self.state = State::Ended;
+        }
+    }
+}
+
+/// A line that is not of the stream's grammar: skipped, unless it is the error object of a server that broke.
+fn stray(line: &[u8], out: &mut ledger::Outlet<'_>) {
+    let value = line.starts_with(b"{").then(|| json::value(line)).flatten();
+    match value.as_ref().and_then(error::reported) {
+        Some(error) => out.fail(Failure::Api(error)),
+        None => out.skip(),
     }
 }

@@ -1,8 +1,24 @@
-//! The request of `POST /v1/chat/completions`.
+//! The request of `POST /v1/chat/completions`: its types here, the table of its fields in `parameters`, the checks
+//! of what nests in `message`, `tools` and `options`.
+//!
+//! Strict where OpenAI is: types, ranges, required fields, with the place in `param`. Lenient where real clients are
+//! careless and nothing is lost by it: null for any optional field, extra fields inside messages and tools (answers
+//! come back with all that other servers put into them), empty stop sequences, an assistant without content.
+//! Whether what is asked for can be done is decided elsewhere; here only whether it is well asked.
+
+mod caps;
+mod message;
+mod options;
+mod parameters;
+#[cfg(test)]
+mod tests;
+mod tools;
 
 use std::borrow::Cow;
 
-use crate::openai::Error;
+use crate::openai::{Error, json};
+
+pub use parameters::{Handling, PARAMETERS, Parameter};
 
 /// A checked chat request: every field of OpenAI's schema was type- and range-checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,12 +141,7 @@ impl<'a> ChatRequest<'a> {
     ///
     /// # Errors
     /// A 400 in OpenAI's words that names the first bad field.
-    pub fn parse(_body: &'a [u8]) -> Result<Self, Error> {
-        Err(Error::new(
-            400,
-            crate::openai::ErrorType::InvalidRequest,
-            None,
-            "not yet",
-        ))
+    pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
+        parameters::read(json::parse(body)?)
     }
 }

@@ -1,7 +1,22 @@
-//! OpenAI's error object, and the one table of the cases in which it is given.
+//! OpenAI's error object, and the one table of the cases in which it is given: as named constructors, those for
+//! what a request says in `request`, those for who asks, where, and what broke in `service`.
+//!
+//! Messages are for a person and use OpenAI's wording. They never hold more than [`MAX_ECHO_CHARS`] of what a
+//! client sent, and nothing of what the upstream said.
+
+mod request;
+mod service;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
+
+pub use service::Exhausted;
+
+/// Longest piece of a client's text that a message or a `param` repeats, in characters.
+pub const MAX_ECHO_CHARS: usize = 64;
 
 /// An error as a client sees it: the status and `{"error":{"message","type","param","code"}}`, always all four keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,5 +131,21 @@ impl Error {
             code: self.code,
         };
         serde_json::to_vec(&Body { error: inner }).unwrap_or_default()
+    }
+}
+
+/// A client's text as a message may repeat it: at most [`MAX_ECHO_CHARS`], with `…` for the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Excerpt<'a>(pub &'a str);
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(MAX_ECHO_CHARS) {
+            None => f.write_str(self.0),
+            Some((end, _)) => {
+                f.write_str(self.0.get(..end).unwrap_or_default())?;
+                f.write_str("…")
+            }
+        }
     }
 }

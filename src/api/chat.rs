@@ -1,0 +1,68 @@
+//! `POST /v1/chat/completions`
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use actix_web::body::{BodyStream, BoxBody};
+use actix_web::web::{Bytes, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::{FutureExt as _, stream};
+
+use crate::api::{hints, payload, respond};
+use crate::openai::Error;
+use crate::openai::chunk::error_event;
+use crate::proxy::chat::{Answer, chat};
+use crate::proxy::{Caller, Exchange, Frames, Hints, Refused, Worker};
+use crate::telemetry::Metrics;
+
+pub(super) async fn create(
+    worker: &Worker,
+    caller: &Caller,
+    exchange: Exchange,
+    request: &HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    let (hints, body) = match read(worker, caller, request, payload).await {
+        Ok(read) => read,
+        Err(error) => return respond::refused(Refused::new(error, exchange)),
+    };
+    match chat(worker, caller, exchange, &hints, body).await {
+        Ok(Answer::Plain { exchange, body }) => respond::json(exchange, body),
+        Ok(Answer::Stream { head, frames }) => {
+            let metrics = Arc::clone(&worker.shared.metrics);
+            respond::event_stream(&head, BoxBody::new(BodyStream::new(Box::pin(events(frames, metrics)))))
+        }
+        Err(refused) => respond::refused(refused),
+    }
+}
+
+async fn read(
+    worker: &Worker,
+    caller: &Caller,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(Hints, Bytes), Error> {
+    let config = &worker.shared.config;
+    let body = payload::read(request, payload, config.server.body_limit).await?;
+    let hints = hints::of(request, &config.sessions, caller)?;
+    Ok((hints, body))
+}
+
+/// The frames as a body. If we break in the middle, the client is told, and the process lives.
+fn events(
+    frames: Frames,
+    metrics: Arc<Metrics>,
+) -> impl stream::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    stream::unfold(Some((frames, metrics)), |state| async {
+        let (mut frames, metrics) = state?;
+        match AssertUnwindSafe(frames.next()).catch_unwind().await {
+            Ok(next) => next.map(|bytes| (Ok(bytes), Some((frames, metrics)))),
+            Err(_panic) => {
+                metrics.panics.inc();
+                let mut out = Vec::new();
+                error_event(&Error::internal(), &mut out);
+                Some((Ok(out.into()), None))
+            }
+        }
+    })
+}

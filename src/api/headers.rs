@@ -1,0 +1,56 @@
+//! The names and the forms of headers that have no constant elsewhere.
+
+use std::time::Duration;
+
+use actix_web::http::header::HeaderName;
+
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("api-key");
+pub(super) const OPENAI_PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
+pub(super) const OPENAI_VERSION: HeaderName = HeaderName::from_static("openai-version");
+pub(super) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+pub(super) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+pub(super) const X_CHIPP_IGNORED_PARAMS: HeaderName = HeaderName::from_static("x-chipp-ignored-params");
+pub(super) const X_CHIPP_SESSION: HeaderName = HeaderName::from_static("x-chipp-session");
+pub(super) const X_CHIPP_USAGE: HeaderName = HeaderName::from_static("x-chipp-usage");
+pub(super) const X_RATELIMIT_LIMIT_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
+pub(super) const X_RATELIMIT_REMAINING_REQUESTS: HeaderName =
+    HeaderName::from_static("x-ratelimit-remaining-requests");
+pub(super) const X_RATELIMIT_RESET_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// A duration as OpenAI's rate limit headers have it, rounded up: `17ms`, `1s`, `6m0s`, `1h0m0s`.
+pub(super) fn reset(duration: Duration) -> String {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    if millis < 1000 {
+        return format!("{millis}ms");
+    }
+    let seconds = millis.div_ceil(1000);
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resets_are_written_as_openai_writes_them() {
+        for (millis, text) in [
+            (0, "0ms"),
+            (17, "17ms"),
+            (1000, "1s"),
+            (1001, "2s"),
+            (59_999, "1m0s"),
+            (360_000, "6m0s"),
+            (3_600_000, "1h0m0s"),
+        ] {
+            assert_eq!(reset(Duration::from_millis(millis)), text);
+        }
+        assert_eq!(reset(Duration::from_micros(1)), "1ms");
+    }
+}

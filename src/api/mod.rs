@@ -1,0 +1,91 @@
+//! HTTP, towards clients: which path is what, what a request brings, and how an answer looks on the wire.
+//!
+//! A handler is thin: it reads, asks `proxy`, and writes. It knows neither Chipp nor where state is kept.
+
+mod admin;
+mod chat;
+mod credential;
+mod error;
+mod headers;
+mod hints;
+mod models;
+mod payload;
+mod request_id;
+mod respond;
+mod route;
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::FutureExt as _;
+
+pub use admin::answer as admin;
+
+use crate::api::route::{Endpoint, Routed, route};
+use crate::openai::Error;
+use crate::proxy::{Caller, Exchange, Refused, Worker};
+use crate::telemetry::Record;
+
+/// Answers any request of a client, and always in OpenAI's shape: also where there is nothing, and if we break.
+pub async fn answer(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let id = request_id::of(&request);
+    let answered = AssertUnwindSafe(dispatch(&worker, &request, payload, &id)).catch_unwind().await;
+    answered.unwrap_or_else(|_panic| {
+        worker.shared.metrics.panics.inc();
+        respond::bare_error(&Error::internal(), &id)
+    })
+}
+
+async fn dispatch(
+    worker: &Worker,
+    request: &HttpRequest,
+    payload: Payload,
+    id: &crate::ids::RequestId,
+) -> HttpResponse {
+    let shared = &worker.shared;
+    let routed = route(request.method(), request.path());
+    let record = Record::start(&shared.metrics, shared.running.token(), id.clone(), routed.label());
+    let mut exchange = Exchange::new(record);
+    if shared.draining.is_cancelled() {
+        let mut response = respond::refused(Refused::new(Error::shutting_down(), exchange));
+        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+        return response;
+    }
+    let endpoint = match routed {
+        Routed::To(endpoint) => endpoint,
+        Routed::WrongMethod { allow } => {
+            let error = Error::method_not_supported(request.method().as_str(), request.path());
+            let mut response = respond::refused(Refused::new(error, exchange));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+            return response;
+        }
+        Routed::Unknown => {
+            let error = Error::unknown_url(request.method().as_str(), request.path());
+            return respond::refused(Refused::new(error, exchange));
+        }
+    };
+    let caller = match credential::judge(&shared.config.auth, &shared.fingerprinter, request) {
+        Ok(caller) => caller,
+        Err(error) => return respond::refused(Refused::new(error, exchange)),
+    };
+    exchange.record.key.clone_from(&caller.name);
+    serve(worker, &caller, exchange, endpoint, request, payload).await
+}
+
+async fn serve(
+    worker: &Worker,
+    caller: &Caller,
+    exchange: Exchange,
+    endpoint: Endpoint<'_>,
+    request: &HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    match endpoint {
+        Endpoint::ChatCompletions => chat::create(worker, caller, exchange, request, payload).await,
+        Endpoint::Models => models::list(worker, caller, exchange),
+        Endpoint::Model(name) => models::retrieve(worker, caller, exchange, &name),
+    }
+}

@@ -1,0 +1,109 @@
+//! The head of an answer.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
+
+use crate::api::{error, headers};
+use crate::ids::RequestId;
+use crate::openai::Error;
+use crate::proxy::{Exchange, Head, Refused};
+use crate::telemetry::End;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The version of OpenAI's API that the answers follow.
+const OPENAI_VERSION: HeaderValue = HeaderValue::from_static("2020-10-01");
+
+/// A 200 with a JSON body. Settles the exchange.
+pub(super) fn json(mut exchange: Exchange, body: Vec<u8>) -> HttpResponse {
+    exchange.record.status = 200;
+    exchange.record.end = End::Complete;
+    let mut response = HttpResponse::new(StatusCode::OK).set_body(BoxBody::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    add(response.headers_mut(), &exchange.head());
+    response
+}
+
+/// A 200 whose events are to come.
+pub(super) fn event_stream(head: &Head, body: BoxBody) -> HttpResponse {
+    let mut response = HttpResponse::new(StatusCode::OK).set_body(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx and its like would gather the events otherwise.
+    headers.insert(headers::X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    add(headers, head);
+    response
+}
+
+/// An error. Settles the exchange.
+pub(super) fn refused(refused: Box<Refused>) -> HttpResponse {
+    let Refused { error, mut exchange } = *refused;
+    exchange.record.status = error.status;
+    let mut response = error::to_http(&error);
+    add(response.headers_mut(), &exchange.head());
+    response
+}
+
+/// An error of which nothing else is known.
+pub(super) fn bare_error(error: &Error, id: &RequestId) -> HttpResponse {
+    let mut response = error::to_http(error);
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(headers::X_REQUEST_ID, id);
+    }
+    response
+}
+
+fn add(to: &mut HeaderMap, head: &Head) {
+    // A request id and the names of parameters are checked where they are made; what is not fit for a header is
+    // left out.
+    if let Ok(id) = HeaderValue::from_str(head.request_id.as_str()) {
+        to.insert(headers::X_REQUEST_ID, id);
+    }
+    to.insert(headers::OPENAI_VERSION, OPENAI_VERSION);
+    to.insert(headers::OPENAI_PROCESSING_MS, HeaderValue::from(millis(head.elapsed)));
+    to.insert(headers::SERVER_TIMING, server_timing(head));
+    if let Some(outcome) = head.outcome {
+        to.insert(headers::X_CHIPP_SESSION, HeaderValue::from_static(outcome.as_str()));
+    }
+    if let Some(usage) = head.usage {
+        to.insert(headers::X_CHIPP_USAGE, HeaderValue::from_static(usage.as_str()));
+    }
+    if !head.ignored.is_empty()
+        && let Ok(ignored) = HeaderValue::from_str(&head.ignored)
+    {
+        to.insert(headers::X_CHIPP_IGNORED_PARAMS, ignored);
+    }
+    if let Some(standing) = head.standing {
+        to.insert(headers::X_RATELIMIT_LIMIT_REQUESTS, HeaderValue::from(standing.limit));
+        to.insert(headers::X_RATELIMIT_REMAINING_REQUESTS, HeaderValue::from(standing.remaining));
+        if let Ok(reset) = HeaderValue::from_str(&headers::reset(standing.reset)) {
+            to.insert(headers::X_RATELIMIT_RESET_REQUESTS, reset);
+        }
+    }
+}
+
+/// `upstream;dur=12.345, proxy;dur=0.123`, in milliseconds.
+fn server_timing(head: &Head) -> HeaderValue {
+    let proxy = head.elapsed.saturating_sub(head.upstream);
+    let mut text = Vec::with_capacity(48);
+    // Writing into a Vec does not fail.
+    let _ = write!(
+        text,
+        "upstream;dur={}.{:03}, proxy;dur={}.{:03}",
+        millis(head.upstream),
+        head.upstream.subsec_micros() % 1000,
+        millis(proxy),
+        proxy.subsec_micros() % 1000
+    );
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("upstream"))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

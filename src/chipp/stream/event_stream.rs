@@ -1,0 +1,121 @@
+//! A body of server-sent events: tells dialect A from C, and ends where both end, at `[DONE]`.
+
+use std::ops::ControlFlow;
+
+use crate::chipp::stream::ledger::Outlet;
+use crate::chipp::stream::line::{Lines, TooLong};
+use crate::chipp::stream::sse::{Assembler, Read, SseEvent};
+use crate::chipp::stream::{Dialect, openai_chunk, stray, ui_message};
+use crate::chipp::{Failure, error, json, metadata};
+
+/// Decodes dialects A and C.
+#[derive(Debug, Default)]
+pub(super) struct EventStream {
+    lines: Lines,
+    events: Events,
+}
+
+#[derive(Debug, Default)]
+struct Events {
+    assembler: Assembler,
+    dialect: Option<Dialect>,
+}
+
+impl EventStream {
+    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Outlet<'_>) {
+        let Self { lines, events } = self;
+        let pushed = lines.push(bytes, |line, next| {
+            events.line(line, next, out);
+            if out.failed() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        if pushed.is_err() {
+            out.fail(Failure::TooLarge);
+        }
+    }
+
+    pub(super) fn finish(&mut self, out: &mut Outlet<'_>) {
+        match self.lines.finish() {
+            Ok(Some(last)) => self.events.line(&last, b"", out),
+            Ok(None) => {}
+            Err(TooLong) => out.fail(Failure::TooLarge),
+        }
+        // An empty line would have ended the last event.
+        self.events.line(b"", b"", out);
+        out.fail(if self.events.unreadable(out) {
+            Failure::Malformed
+        } else {
+            Failure::Cut
+        });
+    }
+
+    /// A or C, once an event has told.
+    pub(super) fn dialect(&self) -> Option<Dialect> {
+        self.events.dialect
+    }
+}
+
+impl Events {
+    fn line(&mut self, line: &[u8], next: &[u8], out: &mut Outlet<'_>) {
+        match self.assembler.line(line, next) {
+            Ok(Read::Nothing) => {}
+            Ok(Read::Event(event)) => dispatch(&mut self.dialect, event, out),
+            Ok(Read::Stray) => stray(line, out),
+            Err(TooLong) => out.fail(Failure::TooLarge),
+        }
+    }
+
+    /// Whether events came and none was of a known dialect.
+    fn unreadable(&self, out: &Outlet<'_>) -> bool {
+        self.dialect.is_none() && out.has_skipped()
+    }
+}
+
+fn dispatch(dialect: &mut Option<Dialect>, event: SseEvent<'_>, out: &mut Outlet<'_>) {
+    let data = event.data.trim_ascii();
+    if data.is_empty() {
+        return;
+    }
+    if event.named_error {
+        let text = String::from_utf8_lossy(data);
+        return out.fail(Failure::Api(error::classify_text(&text)));
+    }
+    if data == b"[DONE]" {
+        // Nothing readable came before: that is no answer.
+        return match dialect {
+            None if out.has_skipped() => out.fail(Failure::Malformed),
+            _ => out.finish(),
+        };
+    }
+    if dialect.is_none() {
+        *dialect = tell(data, out);
+    }
+    match dialect {
+        Some(Dialect::UiMessage) => ui_message::event(data, out),
+        Some(_) => openai_chunk::event(data, out),
+        None => {}
+    }
+}
+
+/// The dialect of a first event; one that does not tell may still name the session, or be an error.
+fn tell(data: &[u8], out: &mut Outlet<'_>) -> Option<Dialect> {
+    let Some(value) = json::value(data).filter(serde_json::Value::is_object) else {
+        out.skip();
+        return None;
+    };
+    if value.get("type").is_some_and(serde_json::Value::is_string) {
+        return Some(Dialect::UiMessage);
+    }
+    if value.get("choices").is_some() {
+        return Some(Dialect::OpenAiChunk);
+    }
+    out.session(metadata::session_in(&value));
+    out.usage(metadata::usage_in(&value));
+    if let Some(error) = error::reported(&value) {
+        out.fail(Failure::Api(error));
+    }
+    None
+}

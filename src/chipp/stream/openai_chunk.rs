@@ -1,0 +1,139 @@
+//! Dialect A: OpenAI's chunks, the documented one.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::chipp::json::{self, Text};
+use crate::chipp::reply::{is_first, said};
+use crate::chipp::stream::ledger::Outlet;
+use crate::chipp::{Failure, error, metadata};
+
+/// Reads the data of one event.
+pub(super) fn event(data: &[u8], out: &mut Outlet<'_>) {
+    if let Ok(chunk) = serde_json::from_slice::<Ordinary<'_>>(data)
+        && !chunk.has_more()
+    {
+        return chunk.tell(out);
+    }
+    match json::value(data).filter(Value::is_object) {
+        Some(value) => any_chunk(&value, out),
+        None => out.skip(),
+    }
+}
+
+/// The chunks that make up nearly all of a stream, borrowed from the line.
+#[derive(Deserialize)]
+struct Ordinary<'a> {
+    #[serde(borrow)]
+    choices: [Choice<'a>; 1],
+    #[serde(rename = "chatSessionId", borrow)]
+    chat_session_id: Option<Text<'a>>,
+    #[serde(rename = "sessionId", borrow)]
+    session_id: Option<Text<'a>>,
+    error: Option<IgnoredAny>,
+    usage: Option<IgnoredAny>,
+    #[serde(rename = "messageMetadata")]
+    message_metadata: Option<IgnoredAny>,
+    metadata: Option<IgnoredAny>,
+    annotations: Option<IgnoredAny>,
+    data: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(default)]
+    index: u32,
+    #[serde(borrow)]
+    delta: Delta<'a>,
+    #[serde(borrow)]
+    finish_reason: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    content: Option<Text<'a>>,
+    reasoning: Option<IgnoredAny>,
+    reasoning_content: Option<IgnoredAny>,
+    tool_calls: Option<IgnoredAny>,
+}
+
+impl Ordinary<'_> {
+    fn has_more(&self) -> bool {
+        [
+            &self.error,
+            &self.usage,
+            &self.message_metadata,
+            &self.metadata,
+            &self.annotations,
+            &self.data,
+        ]
+        .into_iter()
+        .any(Option::is_some)
+    }
+
+    fn tell(self, out: &mut Outlet<'_>) {
+        if let Some(Text(id)) = self.chat_session_id.or(self.session_id) {
+            out.session_text(&id);
+        }
+        let [
+            Choice {
+                index,
+                delta,
+                finish_reason,
+            },
+        ] = self.choices;
+        if index != 0 {
+            return;
+        }
+        if [&delta.reasoning, &delta.reasoning_content, &delta.tool_calls]
+            .into_iter()
+            .any(Option::is_some)
+        {
+            out.activity();
+        }
+        if let Some(Text(text)) = delta.content {
+            out.text(text);
+        }
+        if let Some(Text(reason)) = finish_reason {
+            closing(&reason, out);
+        }
+    }
+}
+
+/// Any chunk, whatever else it carries.
+fn any_chunk(value: &Value, out: &mut Outlet<'_>) {
+    out.session(metadata::session_in(value));
+    out.usage(metadata::usage_in(value));
+    if let Some(error) = error::reported(value) {
+        return out.fail(Failure::Api(error));
+    }
+    let choices = value.get("choices").and_then(Value::as_array);
+    let Some(choice) = choices.and_then(|choices| choices.iter().find(|choice| is_first(choice))) else {
+        return;
+    };
+    let delta = choice.get("delta").or_else(|| choice.get("message"));
+    let works = |key: &&str| {
+        delta
+            .and_then(|delta| delta.get(*key))
+            .is_some_and(|work| !work.is_null())
+    };
+    if ["reasoning", "reasoning_content", "tool_calls"].iter().any(works) {
+        out.activity();
+    }
+    if let Some(delta) = delta {
+        out.text(said(delta));
+    }
+    if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+        closing(reason, out);
+    }
+}
+
+/// A step that ends for the app's own tools is followed by the next one; only the last one ends the answer.
+fn closing(reason: &str, out: &mut Outlet<'_>) {
+    match reason {
+        "tool_calls" | "tool-calls" | "function_call" => out.activity(),
+        _ => out.closing(reason),
+    }
+}

@@ -1,0 +1,190 @@
+//! The command line. Logs go to standard error, answers to standard output.
+//!
+//! Exit codes: 0 it went well, 1 a problem was found, 2 the command line is not understood (from clap).
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::Application;
+use crate::config::{self, Config, Environment, LogFormat};
+use crate::emulator::{self, Emulator};
+use crate::{sandbox, telemetry};
+
+/// How long `health` waits.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ConfigFile,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the proxy; also what no command means
+    Serve(ConfigFile),
+    /// Run the proxy with a pretend Chipp behind it: no account, no file, no key
+    Sandbox(Listen),
+    /// Run the pretend Chipp alone
+    Emulate(Emulate),
+    /// Validate a configuration; print every problem with its key path
+    Check(ConfigFile),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print the effective configuration, defaults filled in and secrets masked
+    Config(ConfigFile),
+    /// Ask a running proxy whether it takes requests; for container health checks
+    Health(Health),
+}
+
+#[derive(Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "config.yaml")]
+    config: PathBuf,
+}
+
+#[derive(Args)]
+struct Listen {
+    /// Where clients connect; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+}
+
+#[derive(Args)]
+struct Emulate {
+    /// Where the proxy connects; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8181")]
+    listen: SocketAddr,
+    /// Refuse whatever Chipp does not document
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Args)]
+struct Health {
+    /// The proxy's admin address
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    admin: SocketAddr,
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let environment = Environment::from_process();
+    let done = match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+        Command::Serve(file) => serve(&file.config, &environment),
+        Command::Sandbox(listen) => sandbox(listen.listen, &environment),
+        Command::Emulate(options) => emulate(&options),
+        Command::Check(file) => check(&file.config, &environment),
+        Command::Schema => print(&config::schema()),
+        Command::Config(file) => show(&file.config, &environment),
+        Command::Health(health) => ask_health(health.admin),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; then the exit code has to do.
+            let _ = writeln!(std::io::stderr(), "chipp-proxy: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(file: &Path, environment: &Environment) -> anyhow::Result<()> {
+    let config = load(file, environment)?;
+    let _log = telemetry::init(config.telemetry.log, environment.get("RUST_LOG"));
+    actix_rt::System::new().block_on(async {
+        let application = Application::build(config)?;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            listen = %application.listen(),
+            admin = application.admin().map(tracing::field::display),
+            "serving"
+        );
+        Ok(application.run_until(stopped()?).await?)
+    })
+}
+
+fn sandbox(listen: SocketAddr, environment: &Environment) -> anyhow::Result<()> {
+    let emulator = Emulator::start(emulator::Options::default()).context("cannot start the emulator")?;
+    let config = sandbox::config(listen, &emulator.base_url())?;
+    let _log = telemetry::init(LogFormat::Pretty, environment.get("RUST_LOG"));
+    actix_rt::System::new().block_on(async {
+        let application = Application::build(config).context("use --listen to choose another address")?;
+        print(&sandbox::welcome(application.listen()))?;
+        Ok(application.run_until(stopped()?).await?)
+    })
+}
+
+fn emulate(options: &Emulate) -> anyhow::Result<()> {
+    let strictness = if options.strict { emulator::Strictness::Strict } else { emulator::Strictness::Lenient };
+    let options = emulator::Options { listen: options.listen, strictness, ..emulator::Options::default() };
+    let emulator = Emulator::start(options).context("cannot start the emulator")?;
+    print(&format!("Chipp's chat API is pretended at {}\n\n{}", emulator.base_url(), emulator::describe()))?;
+    actix_rt::System::new().block_on(async {
+        stopped()?.await;
+        anyhow::Ok(())
+    })
+}
+
+fn check(file: &Path, environment: &Environment) -> anyhow::Result<()> {
+    let config = load(file, environment)?;
+    let models = config.models.routes().count();
+    print(&format!("{}: no problems; {models} models\n", file.display()))
+}
+
+fn show(file: &Path, environment: &Environment) -> anyhow::Result<()> {
+    let text = config::show(file, environment).map_err(|problems| problems_of(file, &problems))?;
+    print(&text)
+}
+
+fn load(file: &Path, environment: &Environment) -> anyhow::Result<Config> {
+    Config::load(file, environment).map_err(|problems| problems_of(file, &problems))
+}
+
+fn problems_of(file: &Path, problems: &config::Problems) -> anyhow::Error {
+    let count = problems.iter().count();
+    let noun = if count == 1 { "problem" } else { "problems" };
+    anyhow::anyhow!("{count} {noun} in {}\n{problems}", file.display())
+}
+
+/// Ready at the first SIGTERM or SIGINT.
+fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn ask_health(admin: SocketAddr) -> anyhow::Result<()> {
+    let mut connection = TcpStream::connect_timeout(&admin, HEALTH_TIMEOUT).context("the proxy does not answer")?;
+    connection.set_read_timeout(Some(HEALTH_TIMEOUT))?;
+    connection.set_write_timeout(Some(HEALTH_TIMEOUT))?;
+    write!(connection, "GET /readyz HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).context("the proxy does not answer")?;
+    anyhow::ensure!(answer.starts_with(b"HTTP/1.1 200 "), "the proxy takes no requests");
+    print("ready\n")
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! What can be wrong with who asks, where and how much; and what breaks behind it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Error, ErrorType, Excerpt};
+
+/// A limit that is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted {
+    /// How much a minute may have.
+    pub limit: u64,
+    /// How much of it was used.
+    pub used: u64,
+    /// How much this request asked for.
+    pub requested: u64,
+    /// After which time the same request would pass.
+    pub wait: Duration,
+}
+
+impl Error {
+    /// 401: no key at all.
+    pub fn no_api_key() -> Self {
+        Self::new(
+            401,
+            ErrorType::InvalidRequest,
+            None,
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
+        )
+    }
+
+    /// 401: a key that is not known, or not any more. Only its first and last characters are shown.
+    pub fn wrong_api_key(key: &str) -> Self {
+        let message = format!("Incorrect API key provided: {}.", Masked(key));
+        Self::new(401, ErrorType::InvalidRequest, Some("invalid_api_key"), message)
+    }
+
+    /// 403: the app behind the alias is not on a plan that lets it be called.
+    pub fn plan_required() -> Self {
+        Self::new(
+            403,
+            ErrorType::InsufficientQuota,
+            Some("plan_required"),
+            "The application behind this model is not on a plan that allows API access.",
+        )
+    }
+
+    /// 404: no such alias, or the key may not use it; the same for both, so that nobody can search for names.
+    pub fn model_not_found(model: &str) -> Self {
+        let model = Excerpt(model);
+        let message = format!("The model `{model}` does not exist or you do not have access to it.");
+        Self::new(404, ErrorType::InvalidRequest, Some("model_not_found"), message).at("model")
+    }
+
+    /// 404: no such route.
+    pub fn unknown_url(method: &str, path: &str) -> Self {
+        let message = format!("Invalid URL ({} {})", Excerpt(method), Excerpt(path));
+        Self::new(404, ErrorType::InvalidRequest, Some("unknown_url"), message)
+    }
+
+    /// 405: the route exists for other methods (which belong into `Allow`).
+    pub fn method_not_supported(method: &str, path: &str) -> Self {
+        let message = format!("Not allowed to {} on {}.", Excerpt(method), Excerpt(path));
+        Self::new(
+            405,
+            ErrorType::InvalidRequest,
+            Some("method_not_supported"),
+            message,
+        )
+    }
+
+    /// 413: more than `limit` bytes.
+    pub fn body_too_large(limit: usize) -> Self {
+        let message = format!("The request body is too large. The limit is {limit} bytes.");
+        Self::new(413, ErrorType::InvalidRequest, Some("request_too_large"), message)
+    }
+
+    /// 415: the body is not declared as JSON.
+    pub fn unsupported_media_type() -> Self {
+        Self::new(
+            415,
+            ErrorType::InvalidRequest,
+            Some("unsupported_media_type"),
+            "Unsupported content type. This API method only accepts 'application/json' requests, but you did not specify the header 'Content-Type: application/json'.",
+        )
+    }
+
+    /// 429: too many requests a minute.
+    pub fn requests_exhausted(model: &str, limit: &Exhausted) -> Self {
+        rate_limit(ErrorType::Requests, "requests per min (RPM)", model, limit)
+    }
+
+    /// 429: too many tokens a minute.
+    pub fn tokens_exhausted(model: &str, limit: &Exhausted) -> Self {
+        rate_limit(ErrorType::Tokens, "tokens per min (TPM)", model, limit)
+    }
+
+    /// 429: too many requests at once.
+    pub fn too_many_at_once(limit: usize, wait: Duration) -> Self {
+        let message = format!(
+            "Rate limit reached for concurrent requests: Limit {limit}. Please try again when one of them has ended."
+        );
+        let code = Some("rate_limit_exceeded");
+        Self::new(429, ErrorType::Requests, code, message).retry_after(wait)
+    }
+
+    /// 429: the upstream's own limit, with its wait if it named one.
+    pub fn upstream_rate_limited(wait: Option<Duration>) -> Self {
+        let mut error = Self::new(
+            429,
+            ErrorType::RateLimitExceeded,
+            Some("rate_limit_exceeded"),
+            "The model is receiving too many requests. Please try again later.",
+        );
+        error.retry_after = wait;
+        error
+    }
+
+    /// 429 that no retry helps: the app's credits are used up.
+    pub fn insufficient_quota() -> Self {
+        Self::new(
+            429,
+            ErrorType::InsufficientQuota,
+            Some("insufficient_quota"),
+            "The quota of the application behind this model is used up.",
+        )
+        .should_retry(false)
+    }
+
+    /// 500: a defect of the proxy.
+    pub fn internal() -> Self {
+        Self::new(
+            500,
+            ErrorType::Server,
+            Some("internal_error"),
+            "The server had an error while processing your request. Sorry about that!",
+        )
+    }
+
+    /// 502: the upstream failed, or its answer cannot be read.
+    pub fn upstream_error() -> Self {
+        Self::new(
+            502,
+            ErrorType::Api,
+            Some("upstream_error"),
+            "The model could not answer: the upstream service failed.",
+        )
+    }
+
+    /// 502: the upstream refuses the proxy's own key; the client can do nothing about it.
+    pub fn upstream_auth_failed() -> Self {
+        Self::new(
+            502,
+            ErrorType::Api,
+            Some("upstream_auth_failed"),
+            "The model could not answer: the server is not set up correctly. Please tell its operator.",
+        )
+        .should_retry(false)
+    }
+
+    /// 503: more work than the proxy takes on, or an upstream that is known to be down.
+    pub fn overloaded(wait: Duration) -> Self {
+        Self::new(
+            503,
+            ErrorType::Server,
+            Some("overloaded"),
+            "The server is currently overloaded. Please try again later.",
+        )
+        .retry_after(wait)
+    }
+
+    /// 503: the proxy is about to stop.
+    pub fn shutting_down() -> Self {
+        Self::new(
+            503,
+            ErrorType::Server,
+            Some("shutting_down"),
+            "The server is about to restart. Please try again.",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
+    /// 504: the upstream did not answer in time.
+    pub fn upstream_timeout() -> Self {
+        Self::new(
+            504,
+            ErrorType::Api,
+            Some("upstream_timeout"),
+            "The model did not answer in time.",
+        )
+    }
+}
+
+fn rate_limit(kind: ErrorType, unit: &str, model: &str, limit: &Exhausted) -> Error {
+    let message = format!(
+        "Rate limit reached for {} on {unit}: Limit {}, Used {}, Requested {}. Please try again in {}.",
+        Excerpt(model),
+        limit.limit,
+        limit.used,
+        limit.requested,
+        Wait(limit.wait),
+    );
+    Error::new(429, kind, Some("rate_limit_exceeded"), message).retry_after(limit.wait)
+}
+
+/// A wait as OpenAI's messages have it, rounded up: `17ms`, `2s`, `6m0s`.
+struct Wait(Duration);
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_nanos().div_ceil(1_000_000);
+        let seconds = millis.div_ceil(1000);
+        match (millis, seconds / 60, seconds % 60) {
+            (..1000, ..) => write!(f, "{millis}ms"),
+            (_, 0, seconds) => write!(f, "{seconds}s"),
+            (_, minutes, seconds) => write!(f, "{minutes}m{seconds}s"),
+        }
+    }
+}
+
+/// A key of which only the ends show; nothing of one so short that the ends would be most of it.
+struct Masked<'a>(&'a str);
+
+impl fmt::Display for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 4;
+        let plain = self.0.is_ascii() && self.0.bytes().all(|byte| byte.is_ascii_graphic());
+        let ends = (
+            self.0.get(..SHOWN),
+            self.0.get(self.0.len().saturating_sub(SHOWN)..),
+        );
+        match ends {
+            (Some(first), Some(last)) if plain && self.0.len() >= 4 * SHOWN => write!(f, "{first}***{last}"),
+            _ => f.write_str("***"),
+        }
+    }
+}

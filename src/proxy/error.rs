@@ -1,0 +1,96 @@
+//! What fails on the way, as the errors that a client gets and as the words that it is counted under.
+
+use crate::chipp::{ErrorKind, Failure};
+use crate::limits::Denied;
+use crate::openai::Error;
+use crate::openai::error::Exhausted;
+use crate::upstream::{BodyError, SendError, SendErrorKind};
+
+/// The error for a request that got no answer.
+pub(super) fn unsent(failed: &SendError) -> Error {
+    match failed.kind {
+        SendErrorKind::ConnectTimeout | SendErrorKind::HeadTimeout | SendErrorKind::TotalTimeout => {
+            Error::upstream_timeout()
+        }
+        SendErrorKind::Unsendable
+        | SendErrorKind::Resolve
+        | SendErrorKind::Connect
+        | SendErrorKind::Tls
+        | SendErrorKind::Disconnected
+        | SendErrorKind::Malformed
+        | SendErrorKind::Interim
+        | SendErrorKind::Mismatched
+        | SendErrorKind::Unframed => Error::upstream_error(),
+    }
+}
+
+/// The error for an answer whose body broke off.
+pub(super) fn broken(broken: &BodyError) -> Error {
+    match broken {
+        BodyError::IdleTimeout | BodyError::TotalTimeout => Error::upstream_timeout(),
+        BodyError::Cut | BodyError::Malformed | BodyError::TooLarge => Error::upstream_error(),
+    }
+}
+
+/// The error for a request over a limit.
+pub(super) fn denied(denied: &Denied, model: &str) -> Error {
+    let limit = denied.standing.limit.into();
+    Error::requests_exhausted(model, &Exhausted { limit, used: limit, requested: 1, wait: denied.retry_after })
+}
+
+/// The word for the metric.
+pub(super) fn send_kind(failed: &SendError) -> &'static str {
+    match failed.kind {
+        SendErrorKind::Unsendable => "unsendable",
+        SendErrorKind::Resolve => "resolve",
+        SendErrorKind::Connect => "connect",
+        SendErrorKind::Tls => "tls",
+        SendErrorKind::ConnectTimeout => "connect_timeout",
+        SendErrorKind::HeadTimeout => "head_timeout",
+        SendErrorKind::TotalTimeout => "total_timeout",
+        SendErrorKind::Disconnected => "disconnected",
+        SendErrorKind::Malformed => "malformed_http",
+        SendErrorKind::Interim => "interim_response",
+        SendErrorKind::Mismatched => "mismatched_response",
+        SendErrorKind::Unframed => "unframed",
+    }
+}
+
+/// The word for the metric.
+pub(super) fn body_kind(broken: &BodyError) -> &'static str {
+    match broken {
+        BodyError::Cut => "cut",
+        BodyError::Malformed => "malformed_http",
+        BodyError::IdleTimeout => "idle_timeout",
+        BodyError::TotalTimeout => "total_timeout",
+        BodyError::TooLarge => "too_large",
+    }
+}
+
+/// The word for the metric.
+pub(super) fn failure_kind(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Api(error) => api_kind(&error.kind),
+        Failure::Cut => "cut",
+        Failure::Html => "html",
+        Failure::Empty => "empty",
+        Failure::Malformed => "malformed",
+        Failure::TooLarge => "too_large",
+        Failure::Aborted => "aborted",
+    }
+}
+
+/// The word for the metric.
+pub(super) fn api_kind(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidKey => "invalid_key",
+        ErrorKind::PlanRequired => "plan_required",
+        ErrorKind::QuotaExhausted => "quota",
+        ErrorKind::UnknownModel => "unknown_app",
+        ErrorKind::UnknownSession => "unknown_session",
+        ErrorKind::InvalidRequest { .. } => "invalid_request",
+        ErrorKind::RateLimited => "rate_limited",
+        ErrorKind::Unavailable => "unavailable",
+        ErrorKind::Server => "server",
+    }
+}

@@ -1,0 +1,123 @@
+//! What is known of one exchange while it runs: its record, and what its answer's head will say.
+
+use std::time::Duration;
+
+use crate::ids::RequestId;
+use crate::limits::Standing;
+use crate::openai::Error;
+use crate::session::Outcome;
+use crate::telemetry::{End, Record};
+use crate::translate::reply::UsageSource;
+
+/// One exchange with a client. Whoever has it last settles it by dropping it: one log line, once.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The facts for the log.
+    pub record: Record,
+    /// How the tightest limit stands, for the `x-ratelimit-*` headers.
+    pub standing: Option<Standing>,
+    /// `x-chipp-session`.
+    pub outcome: Option<Outcome>,
+    /// `x-chipp-ignored-params`: names parted by commas; empty if there are none.
+    pub ignored: String,
+    /// `x-chipp-usage`.
+    pub usage: Option<UsageSource>,
+}
+
+/// What a request says beside its body. The identity is there only if the caller's word on it is taken.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// Whose behalf it is on, from a header.
+    pub user: Option<String>,
+    /// Which conversation of the client's, from a header.
+    pub conversation: Option<String>,
+    /// `x-chipp-session` of the request.
+    pub session: SessionWish,
+}
+
+/// What a client may ask of sessions for one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionWish {
+    /// Nothing.
+    #[default]
+    Usual,
+    /// `new`: begin anew.
+    New,
+    /// `off`: keep no session.
+    Off,
+}
+
+impl Exchange {
+    /// An exchange of which nothing is known but its record.
+    pub fn new(record: Record) -> Self {
+        Self { record, standing: None, outcome: None, ignored: String::new(), usage: None }
+    }
+
+    /// Notes what happened to the conversation.
+    pub fn set_outcome(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+        self.record.outcome = Some(outcome.as_str());
+    }
+
+    /// Adds to the time spent waiting for Chipp.
+    pub fn waited(&mut self, time: Duration) {
+        self.record.upstream += time;
+    }
+
+    /// Notes the error that the client is told.
+    pub fn failed(&mut self, error: &Error) {
+        self.record.error = Some(error.code.unwrap_or(error.kind.as_str()));
+    }
+}
+
+/// What the head of an answer says beside its status and its body.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// `x-request-id`
+    pub request_id: RequestId,
+    /// `x-ratelimit-*-requests`
+    pub standing: Option<Standing>,
+    /// `x-chipp-session`
+    pub outcome: Option<Outcome>,
+    /// `x-chipp-ignored-params`
+    pub ignored: String,
+    /// `x-chipp-usage`; not known yet when a stream begins.
+    pub usage: Option<UsageSource>,
+    /// Since the request came.
+    pub elapsed: Duration,
+    /// The part of it that was spent waiting for Chipp.
+    pub upstream: Duration,
+}
+
+impl Exchange {
+    /// What the head of the answer is to say now.
+    pub fn head(&self) -> Head {
+        Head {
+            request_id: self.record.request_id.clone(),
+            standing: self.standing,
+            outcome: self.outcome,
+            ignored: self.ignored.clone(),
+            usage: self.usage,
+            elapsed: self.record.elapsed(),
+            upstream: self.record.upstream,
+        }
+    }
+}
+
+/// An exchange that ends with an error in place of an answer.
+#[derive(Debug)]
+pub struct Refused {
+    /// What the client is told.
+    pub error: Error,
+    /// To be settled when that is on its way.
+    pub exchange: Exchange,
+}
+
+impl Refused {
+    /// Notes the error, and ends the exchange with it. Boxed: it is large, and rare.
+    pub fn new(error: Error, mut exchange: Exchange) -> Box<Self> {
+        exchange.failed(&error);
+        exchange.record.end = End::Complete;
+        Box::new(Self { error, exchange })
+    }
+}

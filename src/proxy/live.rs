@@ -1,0 +1,363 @@
+//! An answer that is being streamed: Chipp's bytes in, OpenAI's events out, and the settlement between the last two.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::time::{Sleep, sleep_until, timeout};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use crate::chipp::stream::Decoder;
+use crate::chipp::{self, Event};
+use crate::ids::{ChatSessionId, CompletionId};
+use crate::openai::Error;
+use crate::openai::chunk::{ChunkWriter, KEEP_ALIVE, error_event};
+use crate::proxy::chat::{Call, unix_seconds};
+use crate::proxy::exchange::{Head, Refused};
+use crate::telemetry::End;
+use crate::translate;
+use crate::upstream::{self, Body, BodyError};
+
+/// How long metadata is waited for when an answer has said that it is complete.
+const CLOSING_GRACE: Duration = Duration::from_millis(500);
+
+/// How long the end of the body is waited for when all has been said: its connection can then be used again.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// A running answer.
+pub(super) struct Live {
+    call: Call,
+    source: Source,
+    /// Decoded and not yet written.
+    events: VecDeque<Event>,
+    writer: ChunkWriter,
+    phase: Phase,
+    /// The text so far, as the client got it.
+    answer: String,
+    /// The session that the answer named.
+    named: Option<ChatSessionId>,
+    /// The answer named another session than before: whatever it is, it is not to be trusted.
+    is_doubtful: bool,
+    usage: Option<chipp::Usage>,
+    /// Cancelled when the process may drain no longer.
+    drained: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing has been written.
+    Begun,
+    /// The role has been written.
+    Speaking,
+    /// `[DONE]` has been written, and the body may have an end to come.
+    Lingering,
+    /// There is no more to say or to read.
+    Ended,
+}
+
+/// Chipp's side: bytes, and the clocks that run while there are none.
+struct Source {
+    body: Body,
+    decoder: Decoder,
+    /// The session that the head named.
+    named: Option<ChatSessionId>,
+    /// Reused between reads.
+    fresh: Vec<Event>,
+    comment_every: Option<Duration>,
+    /// When the client last got something.
+    last_sign: tokio::time::Instant,
+    /// When the grace after `Closing` is over.
+    closes: Option<tokio::time::Instant>,
+    /// One timer for the whole stream. It may ring too early, and is then set anew: a chunk costs no timer.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a read brought.
+enum Read {
+    Events,
+    /// Nothing for so long that the client should get a sign of life.
+    Silence,
+    Broken(BodyError),
+}
+
+impl Live {
+    /// Sends the request, and reads on until the answer has shown that it is one, by text or by its end.
+    pub(super) async fn open(mut call: Call) -> Result<Self, Box<Refused>> {
+        let token = call.worker.shared.deadline.clone();
+        let opened = tokio::select! {
+            opened = open(&mut call) => opened,
+            () = token.cancelled() => Err(Error::shutting_down()),
+        };
+        let (source, events) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Err(call.refuse(error)),
+        };
+        call.exchange.record.status = 200;
+        let writer = ChunkWriter::new(&CompletionId::mint(), unix_seconds(), &call.model, call.include_usage);
+        Ok(Self {
+            call,
+            source,
+            events,
+            writer,
+            phase: Phase::Begun,
+            answer: String::new(),
+            named: None,
+            is_doubtful: false,
+            usage: None,
+            drained: Box::pin(token.cancelled_owned()),
+        })
+    }
+
+    /// What the head of the answer says.
+    pub(super) fn head(&self) -> Head {
+        self.call.exchange.head()
+    }
+
+    /// The next events for the client; `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        let mut out = Vec::new();
+        if self.phase == Phase::Begun {
+            self.writer.role(&mut out);
+            self.phase = Phase::Speaking;
+        }
+        loop {
+            match self.phase {
+                Phase::Begun | Phase::Speaking => {}
+                Phase::Lingering => {
+                    self.linger().await;
+                    return None;
+                }
+                Phase::Ended => return None,
+            }
+            while let Some(event) = self.events.pop_front() {
+                self.write(event, &mut out);
+                if self.phase != Phase::Speaking {
+                    return Some(out.into());
+                }
+            }
+            if !out.is_empty() {
+                self.source.last_sign = tokio::time::Instant::now();
+                return Some(out.into());
+            }
+            let started = Instant::now();
+            let read = tokio::select! {
+                biased;
+                read = self.source.read(&mut self.events) => read,
+                () = &mut self.drained => {
+                    self.fail(&Error::shutting_down(), &mut out);
+                    return Some(out.into());
+                }
+            };
+            self.call.exchange.waited(started.elapsed());
+            match read {
+                Read::Events => {}
+                Read::Silence => {
+                    self.source.last_sign = tokio::time::Instant::now();
+                    return Some(Bytes::from_static(KEEP_ALIVE));
+                }
+                Read::Broken(broken) => {
+                    let error = self.call.broken(&broken);
+                    self.fail(&error, &mut out);
+                    return Some(out.into());
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, event: Event, out: &mut Vec<u8>) {
+        match event {
+            Event::Text(text) if self.call.cutter.is_idle() => self.speak(&text, out),
+            Event::Text(text) => {
+                let text = self.call.cutter.push(&text);
+                self.speak(&text, out);
+                if self.call.cutter.cut().is_some() {
+                    self.end(chipp::FinishReason::Stop, out);
+                    // The rest is not wanted; leaving closes Chipp's connection.
+                    self.phase = Phase::Ended;
+                }
+            }
+            Event::Session(session) => self.name(session),
+            Event::Usage(usage) => self.usage = Some(usage),
+            Event::Activity => {}
+            Event::Closing(_) => {
+                self.source.closes = Some(tokio::time::Instant::now() + CLOSING_GRACE);
+            }
+            Event::Finish(reason) => {
+                let rest = self.call.cutter.finish();
+                self.speak(&rest, out);
+                self.end(reason, out);
+            }
+            Event::Failure(failure) => {
+                let error = self.call.failure(&failure);
+                self.fail(&error, out);
+            }
+        }
+    }
+
+    fn speak(&mut self, text: &str, out: &mut Vec<u8>) {
+        if !text.is_empty() {
+            self.answer.push_str(text);
+            self.writer.text(text, out);
+        }
+    }
+
+    /// A session named after text has gone out: if it is another than the one meant, the answer was given without
+    /// the history. That cannot be mended any more; but nothing will be built on it.
+    fn name(&mut self, session: ChatSessionId) {
+        let is_other = self.named.as_ref().is_some_and(|named| *named != session);
+        if !self.is_doubtful && (is_other || self.call.is_forgotten(Some(&session))) {
+            self.is_doubtful = true;
+            self.call.exchange.record.metrics().sessions_lost.inc();
+        }
+        self.named = Some(session);
+    }
+
+    /// The answer is complete. The session is put away first, so that the client's next request finds it.
+    fn end(&mut self, reason: chipp::FinishReason, out: &mut Vec<u8>) {
+        if self.is_doubtful {
+            self.call.turn = None;
+        }
+        let named = self.named.take().or_else(|| self.source.named.take());
+        self.call.settle(reason, named, &self.answer);
+        let usage = self.call.usage(self.usage, self.answer.len());
+        let reason = translate::reply::finish_reason(reason, self.call.cutter.cut());
+        self.writer.finish(reason, usage, out);
+        self.count_skipped();
+        self.phase = Phase::Lingering;
+    }
+
+    fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
+        self.call.turn = None;
+        self.call.exchange.failed(error);
+        self.call.exchange.record.end = End::Broken;
+        error_event(error, out);
+        self.count_skipped();
+        self.phase = Phase::Ended;
+    }
+
+    fn count_skipped(&self) {
+        let skipped = self.source.decoder.skipped();
+        if skipped > 0 {
+            self.call.exchange.record.metrics().skipped_lines.inc_by(skipped.into());
+        }
+    }
+
+    /// Reads the end of the body, if it comes at once, so that its connection can be used again.
+    async fn linger(&mut self) {
+        let end = async { while let Some(Ok(_)) = self.source.body.next().await {} };
+        // A body that goes on is cut off: the answer was complete.
+        let _ = timeout(LINGER, end).await;
+        self.phase = Phase::Ended;
+    }
+}
+
+/// Sends the request until an answer shows that it is one, in the session that was meant or in a new one.
+async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Error> {
+    loop {
+        let reply = call.connect().await?;
+        let mut source = Source::new(reply);
+        let mut events = VecDeque::new();
+        let started = Instant::now();
+        let proof = prove(call, &mut source, &mut events).await;
+        call.exchange.waited(started.elapsed());
+        match proof? {
+            Proof::Answers => {
+                source.comment_every = call.worker.shared.config.server.keep_alive_comment;
+                return Ok((source, events));
+            }
+            Proof::Forgotten => call.replay()?,
+        }
+    }
+}
+
+/// What the first events show.
+enum Proof {
+    /// Text, or the end of an answer.
+    Answers,
+    /// Chipp does not know the session any more.
+    Forgotten,
+}
+
+async fn prove(call: &mut Call, source: &mut Source, events: &mut VecDeque<Event>) -> Result<Proof, Error> {
+    let mut seen = 0;
+    loop {
+        for event in events.iter().skip(seen) {
+            match event {
+                Event::Text(_) | Event::Finish(_) => return Ok(Proof::Answers),
+                Event::Session(session) if call.is_forgotten(Some(session)) => return Ok(Proof::Forgotten),
+                Event::Failure(failure) if call.is_lost_session(failure) => return Ok(Proof::Forgotten),
+                Event::Failure(failure) => return Err(call.failure(failure)),
+                Event::Closing(_) => source.closes = Some(tokio::time::Instant::now() + CLOSING_GRACE),
+                Event::Session(_) | Event::Usage(_) | Event::Activity => {}
+            }
+        }
+        seen = events.len();
+        if let Read::Broken(broken) = source.read(events).await {
+            return Err(call.broken(&broken));
+        }
+    }
+}
+
+impl Source {
+    fn new(reply: upstream::Reply) -> Self {
+        Self {
+            body: reply.body,
+            decoder: Decoder::new(),
+            named: reply.session,
+            fresh: Vec::new(),
+            comment_every: None,
+            last_sign: tokio::time::Instant::now(),
+            closes: None,
+            timer: None,
+        }
+    }
+
+    /// Reads once, and adds what that brings.
+    async fn read(&mut self, events: &mut VecDeque<Event>) -> Read {
+        let piece = poll_fn(|cx| match self.body.poll_next(cx) {
+            Poll::Ready(piece) => Poll::Ready(Some(piece)),
+            Poll::Pending => self.poll_timer(cx).map(|()| None),
+        });
+        match piece.await {
+            Some(Some(Ok(bytes))) => self.decoder.push(&bytes, &mut self.fresh),
+            Some(None) => self.decoder.finish(&mut self.fresh),
+            // An answer that said that it is complete may be: its dialect decides.
+            Some(Some(Err(_))) if self.closes.is_some() => self.decoder.finish(&mut self.fresh),
+            Some(Some(Err(broken))) => return Read::Broken(broken),
+            None if self.closes.is_some() => self.decoder.finish_early(&mut self.fresh),
+            None => return Read::Silence,
+        }
+        events.extend(self.fresh.drain(..));
+        Read::Events
+    }
+
+    /// Ready when the grace is over, or when the client has got nothing for too long.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let silence_ends = self.comment_every.map(|every| self.last_sign + every);
+        let Some(due) = self.closes.or(silence_ends) else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        // A timer that is set for later than it should ring can only be one for silence; the grace is shorter.
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
+        }
+        loop {
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if timer.deadline() >= due {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Live")
+    }
+}

@@ -1,0 +1,90 @@
+//! A stream to the client: from the first proof of success, or from the moment when silence has lasted too long.
+//!
+//! The head is held back until Chipp has shown that it answers, so that a failure before that is a real HTTP
+//! status. Only if Chipp stays silent for `server.keep_alive_comment` the head goes out before, with comments to
+//! keep the connection alive; then a failure is an error event.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use crate::openai::chunk::{KEEP_ALIVE, error_event};
+use crate::proxy::chat::{Answer, Call};
+use crate::proxy::exchange::Refused;
+use crate::proxy::live::Live;
+use crate::telemetry::End;
+
+type Opening = Pin<Box<dyn Future<Output = Result<Live, Box<Refused>>>>>;
+
+/// The server-sent events of one answer. Dropping it before its end cancels the request to Chipp.
+pub struct Frames(State);
+
+enum State {
+    /// The head is out, and Chipp has not shown yet that it answers.
+    Opening { opening: Opening, comment_every: Duration },
+    Live(Box<Live>),
+    Ended,
+}
+
+/// Waits for the proof that the answer begins.
+pub(super) async fn start(call: Call) -> Result<Answer, Box<Refused>> {
+    let comment_every = call.worker.shared.config.server.keep_alive_comment;
+    let early = call.exchange.head();
+    let mut opening: Opening = Box::pin(Live::open(call));
+    let live = match comment_every {
+        None => opening.await?,
+        Some(comment_every) => match timeout(comment_every, &mut opening).await {
+            Ok(opened) => opened?,
+            Err(_silence) => {
+                let frames = Frames(State::Opening { opening, comment_every });
+                return Ok(Answer::Stream { head: early, frames });
+            }
+        },
+    };
+    let head = live.head();
+    Ok(Answer::Stream { head, frames: Frames(State::Live(Box::new(live))) })
+}
+
+impl Frames {
+    /// The next events, whole ones; `None` at the end. It must not be asked again after that, but may be dropped
+    /// at any time.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            match &mut self.0 {
+                State::Ended => return None,
+                State::Live(live) => {
+                    let frames = live.next().await;
+                    if frames.is_none() {
+                        self.0 = State::Ended;
+                    }
+                    return frames;
+                }
+                State::Opening { opening, comment_every } => match timeout(*comment_every, opening).await {
+                    Ok(Ok(live)) => self.0 = State::Live(Box::new(live)),
+                    Ok(Err(mut refused)) => {
+                        refused.exchange.record.end = End::Broken;
+                        self.0 = State::Ended;
+                        let mut out = Vec::new();
+                        error_event(&refused.error, &mut out);
+                        return Some(out.into());
+                    }
+                    Err(_silence) => return Some(Bytes::from_static(KEEP_ALIVE)),
+                },
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Opening { .. } => "Frames(opening)",
+            State::Live(_) => "Frames(live)",
+            State::Ended => "Frames(ended)",
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! Keyed hashes of histories: equal for what means the same, different for what differs.
+//!
+//! One incremental BLAKE3 pass over the history; at each answer in it the state so far is a *head*. The key of
+//! the pass is the scope, so a head from one scope is never one in another, and nobody outside can compute any.
+
+use crate::chipp::{Message, Role};
+
+/// How many beginnings of a history are looked up, the longest first. A session that holds less than the last
+/// that many answers is replayed: deep branches are rare, and a look-up must stay bounded.
+pub const MAX_CANDIDATES: usize = 32;
+
+/// The key of all hashes of a process (or of all replicas that share a store).
+pub struct Fingerprinter {
+    key: [u8; blake3::KEY_LEN],
+}
+
+/// What parts one caller's conversations from another's.
+#[derive(Clone, Copy, Debug)]
+pub struct ScopeParts<'a> {
+    /// Who calls.
+    pub credential: &'a [u8],
+    /// Whose behalf it is on, if that is known.
+    pub user: Option<&'a str>,
+    /// Which app answers.
+    pub app: &'a str,
+    /// The client's own id of the conversation, if it sends one.
+    pub conversation: Option<&'a str>,
+}
+
+/// A key that belongs to one scope alone.
+#[derive(Clone)]
+pub struct Scope([u8; blake3::KEY_LEN]);
+
+/// The name under which a session is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Head([u8; 16]);
+
+/// The hash of a history so far.
+#[derive(Clone)]
+pub struct History(blake3::Hasher);
+
+impl Fingerprinter {
+    /// With a key that nobody knows: for a store that dies with the process.
+    pub fn random() -> Self {
+        let mut key = [0; blake3::KEY_LEN];
+        let (left, right) = key.split_at_mut(16);
+        left.copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+        right.copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+        Self { key: *blake3::hash(&key).as_bytes() }
+    }
+
+    /// The scope of a request.
+    pub fn scope(&self, parts: ScopeParts<'_>) -> Scope {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        let texts = [Some(parts.credential), parts.user.map(str::as_bytes), Some(parts.app.as_bytes())];
+        for text in texts.into_iter().chain([parts.conversation.map(str::as_bytes)]) {
+            // Length and presence go in as well, so that no two lists of parts run into one.
+            let length = text.map_or(u64::MAX, |text| text.len() as u64);
+            hasher.update(&length.to_le_bytes());
+            hasher.update(text.unwrap_or_default());
+        }
+        Scope(*hasher.finalize().as_bytes())
+    }
+
+    /// A short keyed hash of some text, to tell callers apart without keeping what they sent.
+    pub fn digest(&self, text: &[u8]) -> [u8; 16] {
+        first_half(blake3::keyed_hash(&self.key, text))
+    }
+}
+
+impl Scope {
+    /// Enough of it to count by.
+    pub fn short(&self) -> [u8; 16] {
+        first_half(blake3::Hash::from_bytes(self.0))
+    }
+}
+
+impl History {
+    /// The empty history.
+    pub fn new(scope: &Scope) -> Self {
+        Self(blake3::Hasher::new_keyed(&scope.0))
+    }
+
+    /// The whole history, and the heads under which a session may be kept that holds a beginning of it: with
+    /// the number of messages held, the longest first. A beginning ends with an answer, and leaves something to send.
+    pub fn of(scope: &Scope, messages: &[Message<'_>]) -> (Self, Vec<(usize, Head)>) {
+        let last = messages.len().saturating_sub(1);
+        let is_candidate = |(at, message): &(usize, &Message<'_>)| *at < last && message.role == Role::Assistant;
+        let candidates = messages.iter().enumerate().filter(is_candidate).count();
+        let mut skip = candidates.saturating_sub(MAX_CANDIDATES);
+        let mut heads = Vec::with_capacity(candidates - skip);
+        let mut history = Self::new(scope);
+        for (at, message) in messages.iter().enumerate() {
+            history.push(message.role, &message.content);
+            if is_candidate(&(at, message)) {
+                if skip == 0 {
+                    heads.push((at + 1, history.head()));
+                } else {
+                    skip -= 1;
+                }
+            }
+        }
+        heads.reverse();
+        (history, heads)
+    }
+
+    /// Adds a message. White space at its end is not part of its meaning: clients trim answers.
+    pub fn push(&mut self, role: Role, content: &str) {
+        let content = content.trim_end();
+        let mut frame = [0; 9];
+        let (first, length) = frame.split_at_mut(1);
+        first.copy_from_slice(&[role as u8]);
+        length.copy_from_slice(&(content.len() as u64).to_le_bytes());
+        self.0.update(&frame);
+        self.0.update(content.as_bytes());
+    }
+
+    /// The head of a session that holds all this.
+    pub fn head(&self) -> Head {
+        Head(first_half(self.0.finalize()))
+    }
+}
+
+fn first_half(hash: blake3::Hash) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(hash.as_bytes().split_at(16).0);
+    half
+}
+
+impl std::fmt::Debug for Fingerprinter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fingerprinter(***)")
+    }
+}
+
+impl std::fmt::Debug for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scope(***)")
+    }
+}
+
+impl std::fmt::Debug for Head {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Head(***)")
+    }
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("History(***)")
+    }
+}

@@ -1,0 +1,188 @@
+//! Counters for Prometheus. Labels are aliases from the configuration and fixed words; never a user, a session, or
+//! anything else that a caller could make up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The label for what no alias stands behind.
+const NO_ALIAS: &str = "none";
+
+/// The metrics of one server; a value, so that two servers in one process do not mix.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<AliasLabels, Histogram, fn() -> Histogram>,
+    overhead: Histogram,
+    outcomes: Family<OutcomeLabels, Counter>,
+    denials: Family<RuleLabels, Counter>,
+    upstream_errors: Family<KindLabels, Counter>,
+    /// Requests that are being answered.
+    pub in_flight: Gauge,
+    /// Sessions in the store.
+    pub sessions: Gauge,
+    /// Streams whose client went away.
+    pub client_aborts: Counter,
+    /// Sessions that Chipp had forgotten.
+    pub sessions_lost: Counter,
+    /// Times that Chipp refused the operator's own key.
+    pub upstream_auth_failures: Counter,
+    /// Malformed lines of streams that were skipped.
+    pub skipped_lines: Counter,
+    /// Handlers that panicked.
+    pub panics: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    alias: Arc<str>,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AliasLabels {
+    alias: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabels {
+    rule: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+/// 10 ms to 82 s: the buckets that OpenTelemetry names for model calls.
+fn long_buckets() -> Histogram {
+    Histogram::new((0..14).map(|power| 0.01 * f64::from(1 << power)))
+}
+
+impl Metrics {
+    /// All at nought.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("chipp_proxy");
+        let requests = Family::<RequestLabels, Counter>::default();
+        registry.register("requests", "Requests answered, by alias and HTTP status", requests.clone());
+        let durations =
+            Family::<AliasLabels, Histogram, fn() -> Histogram>::new_with_constructor(long_buckets as fn() -> Histogram);
+        registry.register_with_unit(
+            "request_duration",
+            "From the request's head to the end of its answer",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        // 16 microseconds to 0.26 seconds.
+        let overhead = Histogram::new((0..15).map(|power| 0.000_016 * f64::from(1 << power)));
+        registry.register_with_unit("overhead", "Time not spent waiting for Chipp", Unit::Seconds, overhead.clone());
+        let outcomes = Family::<OutcomeLabels, Counter>::default();
+        registry.register("session_outcomes", "What happened to conversations", outcomes.clone());
+        let denials = Family::<RuleLabels, Counter>::default();
+        registry.register("rate_limited", "Requests over a limit, by rule", denials.clone());
+        let upstream_errors = Family::<KindLabels, Counter>::default();
+        registry.register("upstream_errors", "Failed exchanges with Chipp, by kind", upstream_errors.clone());
+        let mut metrics = Self {
+            registry,
+            requests,
+            durations,
+            overhead,
+            outcomes,
+            denials,
+            upstream_errors,
+            in_flight: Gauge::default(),
+            sessions: Gauge::default(),
+            client_aborts: Counter::default(),
+            sessions_lost: Counter::default(),
+            upstream_auth_failures: Counter::default(),
+            skipped_lines: Counter::default(),
+            panics: Counter::default(),
+        };
+        metrics.register_plain();
+        metrics
+    }
+
+    fn register_plain(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("requests_in_flight", "Requests being answered", self.in_flight.clone());
+        registry.register("sessions", "Sessions in the store", self.sessions.clone());
+        registry.register("client_aborts", "Streams whose client went away", self.client_aborts.clone());
+        registry.register("sessions_lost", "Sessions that Chipp had forgotten", self.sessions_lost.clone());
+        registry.register(
+            "upstream_auth_failures",
+            "Times that Chipp refused the operator's own key",
+            self.upstream_auth_failures.clone(),
+        );
+        registry.register("stream_skipped_lines", "Malformed lines skipped in streams", self.skipped_lines.clone());
+        registry.register("panics", "Handlers that panicked", self.panics.clone());
+    }
+
+    /// One request has been answered.
+    pub fn request(&self, alias: Option<&Arc<str>>, status: u16, took: Duration, overhead: Duration) {
+        let alias = alias.map_or_else(|| NO_ALIAS.into(), Arc::clone);
+        self.requests.get_or_create(&RequestLabels { alias: Arc::clone(&alias), status }).inc();
+        self.durations.get_or_create(&AliasLabels { alias }).observe(took.as_secs_f64());
+        self.overhead.observe(overhead.as_secs_f64());
+    }
+
+    /// What happened to a conversation.
+    pub fn outcome(&self, outcome: &'static str) {
+        self.outcomes.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// A request was over a limit.
+    pub fn denied(&self, rule: &'static str) {
+        self.denials.get_or_create(&RuleLabels { rule }).inc();
+    }
+
+    /// An exchange with Chipp failed.
+    pub fn upstream_error(&self, kind: &'static str) {
+        self.upstream_errors.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// All of it, in `OpenMetrics` text.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Encoding into a String does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_rendered() {
+        let metrics = Metrics::new();
+        metrics.request(Some(&"gpt-4o".into()), 200, Duration::from_millis(20), Duration::from_micros(40));
+        metrics.outcome("new");
+        metrics.denied("key");
+        let text = metrics.render();
+        assert!(text.contains("chipp_proxy_requests_total{alias=\"gpt-4o\",status=\"200\"} 1"), "{text}");
+        assert!(text.contains("chipp_proxy_session_outcomes_total{outcome=\"new\"} 1"));
+        assert!(text.contains("chipp_proxy_rate_limited_total{rule=\"key\"} 1"));
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
