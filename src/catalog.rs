@@ -46,14 +46,18 @@ pub enum Tools {
     Ignore,
 }
 
-/// All aliases.
+/// `created` of every entry of `GET /v1/models`, 2025-01-01 in Unix time. Chipp tells no date of an app; a constant
+/// keeps the list the same over restarts and replicas.
+pub const CREATED: u64 = 1_735_689_600;
+
+/// All aliases. Names are compared exactly, capitals included.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
+    /// Every route, in the file's order.
+    routes: Vec<Arc<Route>>,
     exact: HashMap<String, Arc<Route>>,
     /// Literal prefix and route, the longest prefix first.
     patterns: Vec<(String, Arc<Route>)>,
-    /// Names to list, in the file's order.
-    listed: Vec<String>,
 }
 
 impl Catalog {
@@ -65,11 +69,9 @@ impl Catalog {
             if let Some(prefix) = route.alias.strip_suffix('*') {
                 catalog.patterns.push((prefix.to_owned(), Arc::clone(&route)));
             } else {
-                if !route.hidden {
-                    catalog.listed.push(route.alias.to_string());
-                }
                 catalog.exact.insert(route.alias.to_string(), Arc::clone(&route));
             }
+            catalog.routes.push(route);
         }
         catalog
             .patterns
@@ -90,14 +92,16 @@ impl Catalog {
 
     /// The names that `GET /v1/models` shows, in the file's order. Patterns have no name to show.
     pub fn listed(&self) -> impl Iterator<Item = &str> {
-        self.listed.iter().map(String::as_str)
+        let shown = self
+            .routes
+            .iter()
+            .filter(|route| !route.hidden && !route.alias.ends_with('*'));
+        shown.map(|route| &*route.alias)
     }
 
-    /// Every route, exact ones and patterns.
+    /// Every route, exact ones and patterns, in the file's order.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.exact
-            .values()
-            .chain(self.patterns.iter().map(|(_, route)| route))
+        self.routes.iter()
     }
 }
 
@@ -106,6 +110,15 @@ pub fn covers(pattern: &str, model: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => model.starts_with(prefix),
         None => pattern == model,
+    }
+}
+
+/// Whether some model's name is covered by both.
+pub fn overlap(one: &str, other: &str) -> bool {
+    match (one.strip_suffix('*'), other.strip_suffix('*')) {
+        (Some(one), Some(other)) => one.starts_with(other) || other.starts_with(one),
+        (Some(_), None) => covers(one, other),
+        (None, _) => covers(other, one),
     }
 }
 
@@ -151,5 +164,33 @@ mod tests {
         assert_eq!(catalog.listed().collect::<Vec<_>>(), ["b", "a"]);
         assert!(catalog.resolve("secret").is_some());
         assert!(catalog.resolve("nobody").is_none());
+        assert!(catalog.resolve("B").is_none());
+        let all: Vec<_> = catalog.routes().map(|route| &*route.alias).collect();
+        assert_eq!(all, ["b", "secret", "x-*", "a"]);
+    }
+
+    #[test]
+    fn patterns_overlap_if_one_name_fits_both() {
+        for (one, other) in [
+            ("a", "a"),
+            ("gpt-*", "gpt-4o"),
+            ("gpt-4*", "gpt-*"),
+            ("*", "x"),
+            ("*", "y*"),
+            ("a*", "a"),
+        ] {
+            assert!(overlap(one, other), "{one} {other}");
+            assert!(overlap(other, one), "{other} {one}");
+        }
+        for (one, other) in [
+            ("a", "b"),
+            ("gpt-*", "o1"),
+            ("a*", "b*"),
+            ("ab*", "a"),
+            ("A", "a"),
+        ] {
+            assert!(!overlap(one, other), "{one} {other}");
+            assert!(!overlap(other, one), "{other} {one}");
+        }
     }
 }

@@ -66,9 +66,9 @@ struct Emulate {
     /// Where the proxy connects; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8181")]
     listen: SocketAddr,
-    /// Refuse whatever Chipp does not document
+    /// Take also what Chipp does not document, in place of refusing it
     #[arg(long)]
-    strict: bool,
+    lenient: bool,
 }
 
 #[derive(Args)]
@@ -128,10 +128,22 @@ fn sandbox(listen: SocketAddr, environment: &Environment) -> anyhow::Result<()> 
 }
 
 fn emulate(options: &Emulate) -> anyhow::Result<()> {
-    let strictness = if options.strict { emulator::Strictness::Strict } else { emulator::Strictness::Lenient };
-    let options = emulator::Options { listen: options.listen, strictness, ..emulator::Options::default() };
+    let strict = if options.lenient {
+        emulator::Strictness::Lenient
+    } else {
+        emulator::Strictness::Strict
+    };
+    let options = emulator::Options {
+        listen: options.listen,
+        strict,
+        ..emulator::Options::default()
+    };
     let emulator = Emulator::start(options).context("cannot start the emulator")?;
-    print(&format!("Chipp's chat API is pretended at {}\n\n{}", emulator.base_url(), emulator::describe()))?;
+    print(&format!(
+        "Chipp's chat API is pretended at {}\n\n{}",
+        emulator.base_url(),
+        emulator::describe()
+    ))?;
     actix_rt::System::new().block_on(async {
         stopped()?.await;
         anyhow::Ok(())
@@ -145,8 +157,7 @@ fn check(file: &Path, environment: &Environment) -> anyhow::Result<()> {
 }
 
 fn show(file: &Path, environment: &Environment) -> anyhow::Result<()> {
-    let text = config::show(file, environment).map_err(|problems| problems_of(file, &problems))?;
-    print(&text)
+    print(&load(file, environment)?.show())
 }
 
 fn load(file: &Path, environment: &Environment) -> anyhow::Result<Config> {
@@ -172,13 +183,22 @@ fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 fn ask_health(admin: SocketAddr) -> anyhow::Result<()> {
-    let mut connection = TcpStream::connect_timeout(&admin, HEALTH_TIMEOUT).context("the proxy does not answer")?;
+    let mut connection =
+        TcpStream::connect_timeout(&admin, HEALTH_TIMEOUT).context("the proxy does not answer")?;
     connection.set_read_timeout(Some(HEALTH_TIMEOUT))?;
     connection.set_write_timeout(Some(HEALTH_TIMEOUT))?;
-    write!(connection, "GET /readyz HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n")?;
+    write!(
+        connection,
+        "GET /readyz HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n"
+    )?;
     let mut answer = Vec::new();
-    connection.read_to_end(&mut answer).context("the proxy does not answer")?;
-    anyhow::ensure!(answer.starts_with(b"HTTP/1.1 200 "), "the proxy takes no requests");
+    connection
+        .read_to_end(&mut answer)
+        .context("the proxy does not answer")?;
+    anyhow::ensure!(
+        answer.starts_with(b"HTTP/1.1 200 "),
+        "the proxy takes no requests"
+    );
     print("ready\n")
 }
 

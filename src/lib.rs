@@ -11,7 +11,7 @@ pub mod ids;
 pub mod limits;
 pub mod openai;
 pub mod proxy;
-mod sandbox;
+pub mod sandbox;
 pub mod session;
 pub mod telemetry;
 pub mod translate;

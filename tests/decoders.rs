@@ -2,6 +2,11 @@
 //!
 //! `golden/<dialect>-<case>.in` holds the bytes on the wire, the `.events` beside it what they say: a line for each
 //! event, then the lines that were skipped, if any.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the functions around the tests are tests, too"
+)]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -26,7 +31,7 @@ fn decode<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
         decoder.push(portion, &mut events);
     }
     decoder.finish(&mut events);
-    let decoded = Decoded {
+    let said = Decoded {
         dialect: decoder.dialect(),
         events: events.clone(),
         skipped: decoder.skipped(),
@@ -35,8 +40,8 @@ fn decode<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
     decoder.push(b"data: {\"chatSessionId\":\"late\"}\n\n0:\"late\"\n", &mut events);
     decoder.finish(&mut events);
     decoder.finish_early(&mut events);
-    assert_eq!(events, decoded.events);
-    decoded
+    assert_eq!(events, said.events);
+    said
 }
 
 /// The body cut at the given places.

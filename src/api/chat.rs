@@ -30,7 +30,10 @@ pub(super) async fn create(
         Ok(Answer::Plain { exchange, body }) => respond::json(exchange, body),
         Ok(Answer::Stream { head, frames }) => {
             let metrics = Arc::clone(&worker.shared.metrics);
-            respond::event_stream(&head, BoxBody::new(BodyStream::new(Box::pin(events(frames, metrics)))))
+            respond::event_stream(
+                &head,
+                BoxBody::new(BodyStream::new(Box::pin(events(frames, metrics)))),
+            )
         }
         Err(refused) => respond::refused(refused),
     }

@@ -13,10 +13,12 @@ pub(super) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-acce
 pub(super) const X_CHIPP_IGNORED_PARAMS: HeaderName = HeaderName::from_static("x-chipp-ignored-params");
 pub(super) const X_CHIPP_SESSION: HeaderName = HeaderName::from_static("x-chipp-session");
 pub(super) const X_CHIPP_USAGE: HeaderName = HeaderName::from_static("x-chipp-usage");
-pub(super) const X_RATELIMIT_LIMIT_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
+pub(super) const X_RATELIMIT_LIMIT_REQUESTS: HeaderName =
+    HeaderName::from_static("x-ratelimit-limit-requests");
 pub(super) const X_RATELIMIT_REMAINING_REQUESTS: HeaderName =
     HeaderName::from_static("x-ratelimit-remaining-requests");
-pub(super) const X_RATELIMIT_RESET_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+pub(super) const X_RATELIMIT_RESET_REQUESTS: HeaderName =
+    HeaderName::from_static("x-ratelimit-reset-requests");
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 

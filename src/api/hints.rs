@@ -14,33 +14,56 @@ use crate::proxy::{Hints, SessionWish};
 /// # Errors
 /// 400 for an id that is too long or not text: cut short it could be somebody else's.
 pub(super) fn of(request: &HttpRequest, settings: &Sessions, caller: &Caller) -> Result<Hints, Error> {
-    let session = match request.headers().get(X_CHIPP_SESSION).map(|value| value.as_bytes()) {
+    let session = match request
+        .headers()
+        .get(X_CHIPP_SESSION)
+        .map(|value| value.as_bytes())
+    {
         None => SessionWish::Usual,
         Some(b"new") => SessionWish::New,
         Some(b"off") => SessionWish::Off,
         Some(_) => {
             let message = "Invalid header 'x-chipp-session'. Supported values are: 'new' and 'off'.";
-            return Err(Error::new(400, ErrorType::InvalidRequest, Some("invalid_value"), message));
+            return Err(Error::new(
+                400,
+                ErrorType::InvalidRequest,
+                Some("invalid_value"),
+                message,
+            ));
         }
     };
     if caller.trust == Trust::BodyOnly {
-        return Ok(Hints { session, ..Hints::default() });
+        return Ok(Hints {
+            session,
+            ..Hints::default()
+        });
     }
     let user = first(request, &settings.user_headers)?;
     let conversation = first(request, &settings.conversation_headers)?;
-    Ok(Hints { user, conversation, session })
+    Ok(Hints {
+        user,
+        conversation,
+        session,
+    })
 }
 
 /// The first of these headers that is there and not empty.
 fn first(request: &HttpRequest, names: &[String]) -> Result<Option<String>, Error> {
     for name in names {
-        let Some(value) = request.headers().get(name) else { continue };
-        let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| {
-            text.len() <= MAX_ID_BYTES && !text.chars().any(char::is_control)
-        });
+        let Some(value) = request.headers().get(name) else {
+            continue;
+        };
+        let text = std::str::from_utf8(value.as_bytes())
+            .ok()
+            .filter(|text| text.len() <= MAX_ID_BYTES && !text.chars().any(char::is_control));
         let Some(text) = text else {
             let message = format!("Invalid header '{name}': expected at most {MAX_ID_BYTES} bytes of text.");
-            return Err(Error::new(400, ErrorType::InvalidRequest, Some("invalid_value"), message));
+            return Err(Error::new(
+                400,
+                ErrorType::InvalidRequest,
+                Some("invalid_value"),
+                message,
+            ));
         };
         if !text.trim().is_empty() {
             return Ok(Some(text.trim().to_owned()));

@@ -32,7 +32,9 @@ use crate::telemetry::Record;
 /// Answers any request of a client, and always in OpenAI's shape: also where there is nothing, and if we break.
 pub async fn answer(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let id = request_id::of(&request);
-    let answered = AssertUnwindSafe(dispatch(&worker, &request, payload, &id)).catch_unwind().await;
+    let answered = AssertUnwindSafe(dispatch(&worker, &request, payload, &id))
+        .catch_unwind()
+        .await;
     answered.unwrap_or_else(|_panic| {
         worker.shared.metrics.panics.inc();
         respond::bare_error(&Error::internal(), &id)
@@ -47,11 +49,18 @@ async fn dispatch(
 ) -> HttpResponse {
     let shared = &worker.shared;
     let routed = route(request.method(), request.path());
-    let record = Record::start(&shared.metrics, shared.running.token(), id.clone(), routed.label());
+    let record = Record::start(
+        &shared.metrics,
+        shared.running.token(),
+        id.clone(),
+        routed.label(),
+    );
     let mut exchange = Exchange::new(record);
     if shared.draining.is_cancelled() {
         let mut response = respond::refused(Refused::new(Error::shutting_down(), exchange));
-        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+        response
+            .head_mut()
+            .set_connection_type(actix_web::http::ConnectionType::Close);
         return response;
     }
     let endpoint = match routed {
@@ -59,7 +68,9 @@ async fn dispatch(
         Routed::WrongMethod { allow } => {
             let error = Error::method_not_supported(request.method().as_str(), request.path());
             let mut response = respond::refused(Refused::new(error, exchange));
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static(allow));
             return response;
         }
         Routed::Unknown => {

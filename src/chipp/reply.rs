@@ -148,7 +148,7 @@ impl<'a> Ordinary<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chipp::ErrorKind;
+    use crate::chipp::{ApiError, ErrorKind};
 
     fn parse(body: &str) -> Reply {
         Reply::parse(body.as_bytes()).unwrap_or_else(|failure| panic!("{failure:?}: {body}"))
@@ -270,38 +270,33 @@ mod tests {
 
     #[test]
     fn failures() {
-        let error =
-            |kind| move |failure: &Failure| matches!(failure, Failure::Api(error) if error.kind == kind);
-        let is = |expected: Failure| move |failure: &Failure| *failure == expected;
-        let table: [(&str, Box<dyn Fn(&Failure) -> bool>); 12] = [
-            ("", Box::new(is(Failure::Empty))),
-            (" \r\n", Box::new(is(Failure::Empty))),
-            ("<!doctype html>", Box::new(is(Failure::Html))),
-            ("\u{feff}\n<html>", Box::new(is(Failure::Html))),
-            ("hello", Box::new(is(Failure::Malformed))),
-            ("\"hello\"", Box::new(is(Failure::Malformed))),
-            ("{}", Box::new(is(Failure::Malformed))),
-            (r#"{"chatSessionId":"s"}"#, Box::new(is(Failure::Malformed))),
-            (
-                DOCUMENTED.split_at(DOCUMENTED.len() - 1).0,
-                Box::new(is(Failure::Malformed)),
-            ),
-            (
-                r#"{"error":"Invalid API key"}"#,
-                Box::new(error(ErrorKind::InvalidKey)),
-            ),
+        let api = |kind| Failure::Api(ApiError { kind, message: None });
+        let (truncated, _) = DOCUMENTED.split_at(DOCUMENTED.len() - 1);
+        for (body, expected) in [
+            ("", Failure::Empty),
+            (" \r\n", Failure::Empty),
+            ("<!doctype html>", Failure::Html),
+            ("\u{feff}\n<html>", Failure::Html),
+            ("hello", Failure::Malformed),
+            ("\"hello\"", Failure::Malformed),
+            ("{}", Failure::Malformed),
+            (r#"{"chatSessionId":"s"}"#, Failure::Malformed),
+            (truncated, Failure::Malformed),
+            (r#"{"error":"Invalid API key"}"#, api(ErrorKind::InvalidKey)),
             (
                 r#"{"chatSessionId":"s","choices":[{"message":{"content":"a"}}],"error":"out of credits"}"#,
-                Box::new(error(ErrorKind::QuotaExhausted)),
+                api(ErrorKind::QuotaExhausted),
             ),
             (
                 r#"{"chatSessionId":"s","choices":[{"message":{"content":""},"finish_reason":"error"}]}"#,
-                Box::new(error(ErrorKind::Server)),
+                api(ErrorKind::Server),
             ),
-        ];
-        for (body, expected) in table {
-            let failure = Reply::parse(body.as_bytes()).unwrap_err();
-            assert!(expected(&failure), "{body}: {failure:?}");
+        ] {
+            let failure = match Reply::parse(body.as_bytes()).unwrap_err() {
+                Failure::Api(error) => api(error.kind),
+                failure => failure,
+            };
+            assert_eq!(failure, expected, "{body}");
         }
     }
 }

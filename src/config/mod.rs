@@ -1,4 +1,9 @@
 //! From text to a [`Config`] that cannot be wrong.
+//!
+//! The way: `yaml` reads the file, `shape` finds unknown keys, `raw` is the file format with its values still as
+//! text, `overlay` lays `CHIPP_PROXY__…` over it, `check` fills in `${VAR}` and makes the checked types below; `schema`
+//! and `show` print. Only files that the configuration names are read, and the process's environment in
+//! [`Environment::from_process`] alone. A message never holds a value from the environment, nor a key from the file.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,7 +11,25 @@ use std::time::Duration;
 
 use crate::catalog::Catalog;
 
+mod check;
+mod choice;
+mod environment;
+mod fill;
+mod load;
+mod overlay;
+mod problem;
+mod raw;
+mod schema;
 mod secret;
+mod shape;
+mod show;
+mod values;
+mod written;
+mod yaml;
+
+pub use environment::Environment;
+pub use problem::{Problem, Problems};
+pub use schema::schema;
 pub use secret::Secret;
 
 /// The whole configuration, checked.

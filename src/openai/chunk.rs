@@ -4,7 +4,7 @@
 
 use crate::ids::CompletionId;
 use crate::openai::Error;
-use crate::openai::completion::{FinishReason, SYSTEM_FINGERPRINT, write_string};
+use crate::openai::completion::{FinishReason, SYSTEM_FINGERPRINT, write_string, write_usage};
 use crate::openai::usage::Usage;
 
 /// Whether the client asked for `stream_options.include_usage`.
@@ -79,7 +79,7 @@ impl ChunkWriter {
         if self.include_usage == IncludeUsage::Yes {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(b"[],\"usage\":");
-            usage.write_json(out);
+            write_usage(out, usage);
             out.extend_from_slice(b"}\n\n");
         }
         out.extend_from_slice(DONE);
@@ -111,7 +111,11 @@ mod tests {
         events
             .map(|event| {
                 let data = event.strip_prefix("data: ").unwrap();
-                if data == "[DONE]" { "[DONE]".into() } else { serde_json::from_str(data).unwrap() }
+                if data == "[DONE]" {
+                    "[DONE]".into()
+                } else {
+                    serde_json::from_str(data).unwrap()
+                }
             })
             .collect()
     }
@@ -121,7 +125,14 @@ mod tests {
         let mut out = Vec::new();
         writer.role(&mut out);
         writer.text("Hel\"lo\n", &mut out);
-        writer.finish(FinishReason::Stop, Usage { prompt_tokens: 1, completion_tokens: 2 }, &mut out);
+        writer.finish(
+            FinishReason::Stop,
+            Usage {
+                prompt_tokens: 1,
+                completion_tokens: 2,
+            },
+            &mut out,
+        );
         events(&out)
     }
 
@@ -130,7 +141,10 @@ mod tests {
         let events = stream(IncludeUsage::No);
         assert_eq!(events.len(), 4);
         let delta = |at: usize| events[at]["choices"][0]["delta"].clone();
-        assert_eq!(delta(0), serde_json::json!({"role": "assistant", "content": "", "refusal": null}));
+        assert_eq!(
+            delta(0),
+            serde_json::json!({"role": "assistant", "content": "", "refusal": null})
+        );
         assert_eq!(delta(1), serde_json::json!({"content": "Hel\"lo\n"}));
         assert_eq!(delta(2), serde_json::json!({}));
         assert_eq!(events[2]["choices"][0]["finish_reason"], "stop");

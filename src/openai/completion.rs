@@ -55,17 +55,27 @@ impl Completion<'_> {
         body.extend_from_slice(itoa::Buffer::new().format(self.created).as_bytes());
         body.extend_from_slice(b",\"model\":");
         write_string(&mut body, self.model);
-        body.extend_from_slice(b",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
+        body.extend_from_slice(
+            b",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":",
+        );
         write_string(&mut body, self.content);
-        body.extend_from_slice(b",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"");
+        body.extend_from_slice(
+            b",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"",
+        );
         body.extend_from_slice(self.finish_reason.as_str().as_bytes());
         body.extend_from_slice(b"\"}],\"usage\":");
-        self.usage.write_json(&mut body);
+        write_usage(&mut body, self.usage);
         body.extend_from_slice(b",\"system_fingerprint\":\"");
         body.extend_from_slice(SYSTEM_FINGERPRINT.as_bytes());
         body.extend_from_slice(b"\"}");
         body
     }
+}
+
+/// Appends the usage object.
+pub(crate) fn write_usage(out: &mut Vec<u8>, usage: Usage) {
+    // Numbers into a Vec cannot fail.
+    let _ = serde_json::to_writer(out, &usage);
 }
 
 /// Appends `text` as a JSON string.
@@ -87,7 +97,10 @@ mod tests {
             model: "gpt-\"4o\"",
             content: "line\n\"quoted\" \u{1F600}",
             finish_reason: FinishReason::Length,
-            usage: Usage { prompt_tokens: 3, completion_tokens: 4 },
+            usage: Usage {
+                prompt_tokens: 3,
+                completion_tokens: 4,
+            },
         };
         let value: serde_json::Value = serde_json::from_slice(&completion.to_json()).unwrap();
         assert_eq!(

@@ -3,6 +3,8 @@
 //! Pure: this room knows neither Chipp nor any IO. What "strict" means stands with each type.
 
 pub mod chat;
+pub mod chunk;
+pub mod completion;
 pub mod error;
 pub mod json;
 pub mod model;

@@ -46,10 +46,13 @@ struct CompletionDetails {
     rejected_prediction_tokens: u64,
 }
 
+/// Bytes of text that count as one token where nobody has counted.
+pub const BYTES_PER_TOKEN: usize = 4;
+
 /// Tokens of so many bytes of text: a quarter of them, rounded up. Bytes and not characters, since Chinese has about a
 /// token a character and three bytes in each: within a tenth or so for both.
 pub fn estimate_tokens(bytes: usize) -> u64 {
-    u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX)
+    u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

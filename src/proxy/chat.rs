@@ -114,14 +114,27 @@ impl Call {
         }
         let mut request = or_refuse!(ChatRequest::parse(&client_body));
         exchange.record.is_stream = request.stream;
-        let route = shared.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));
-        let route = Arc::clone(or_refuse!(route.ok_or_else(|| Error::model_not_found(&request.model))));
+        let route = shared
+            .config
+            .models
+            .resolve(&request.model)
+            .filter(|_| caller.may_use(&request.model));
+        let route = Arc::clone(or_refuse!(
+            route.ok_or_else(|| Error::model_not_found(&request.model))
+        ));
         exchange.record.alias = Some(Arc::clone(&route.alias));
         let user = hints.user.as_deref().or(request.user.as_deref());
         exchange.standing = or_refuse!(admit(worker, caller, user, &route, &request.model));
-        exchange.ignored =
-            or_refuse!(translate::request::parameters(&request, &route, shared.config.parameters)).join(",");
-        let messages = or_refuse!(translate::request::messages(std::mem::take(&mut request.messages), &route));
+        exchange.ignored = or_refuse!(translate::request::parameters(
+            &request,
+            &route,
+            shared.config.parameters
+        ))
+        .join(",");
+        let messages = or_refuse!(translate::request::messages(
+            std::mem::take(&mut request.messages),
+            &route
+        ));
         let scope = shared.fingerprinter.scope(ScopeParts {
             credential: &caller.digest,
             user,
@@ -138,12 +151,25 @@ impl Call {
         let (key, key_owner) = or_refuse!(clients_key.or(operators_key).ok_or_else(Error::internal));
         let turn = Turn::begin(&shared.sessions, mode, &scope, &messages, Instant::now());
         exchange.set_outcome(turn.outcome());
-        let accept = if request.stream { Accept::Stream } else { Accept::Json };
-        let body = request_body(&route, accept, turn.session(), messages.get(turn.holds()..).unwrap_or(&messages));
+        let accept = if request.stream {
+            Accept::Stream
+        } else {
+            Accept::Json
+        };
+        let body = request_body(
+            &route,
+            accept,
+            turn.session(),
+            messages.get(turn.holds()..).unwrap_or(&messages),
+        );
         Ok(Self {
             worker: worker.clone(),
             cutter: Cutter::new(&request.stop, request.max_tokens),
-            include_usage: if request.include_usage { IncludeUsage::Yes } else { IncludeUsage::No },
+            include_usage: if request.include_usage {
+                IncludeUsage::Yes
+            } else {
+                IncludeUsage::No
+            },
             prompt_bytes: messages.iter().map(|message| message.content.len()).sum(),
             deadline: tokio::time::Instant::now() + shared.config.upstream.timeouts.total,
             model: request.model.into_owned(),
@@ -212,7 +238,10 @@ impl Call {
             usage,
         };
         let body = completion.to_json();
-        Answer::Plain { exchange: self.exchange, body }
+        Answer::Plain {
+            exchange: self.exchange,
+            body,
+        }
     }
 
     /// Sends the request until an answer with status 200 begins, in the session that was meant or in a new one.
@@ -252,7 +281,9 @@ impl Call {
 
     /// Whether Chipp answered in another session than the one meant: then it had forgotten that one.
     pub(super) fn is_forgotten(&self, named: Option<&ChatSessionId>) -> bool {
-        self.session().zip(named).is_some_and(|(meant, named)| meant != named)
+        self.session()
+            .zip(named)
+            .is_some_and(|(meant, named)| meant != named)
     }
 
     pub(super) fn is_lost_session(&self, failure: &Failure) -> bool {
@@ -296,7 +327,10 @@ impl Call {
         given: Option<chipp::Usage>,
         answer_bytes: usize,
     ) -> crate::openai::usage::Usage {
-        let volume = Volume { prompt_bytes: self.prompt_bytes, answer_bytes };
+        let volume = Volume {
+            prompt_bytes: self.prompt_bytes,
+            answer_bytes,
+        };
         let (usage, source) = translate::reply::usage(given, self.cutter.cut(), volume);
         self.exchange.usage = Some(source);
         self.exchange.record.tokens = Some((usage.prompt_tokens, usage.completion_tokens));
@@ -311,7 +345,10 @@ impl Call {
 
     /// No answer came.
     fn unsent(&mut self, failed: &upstream::SendError) -> Error {
-        self.exchange.record.metrics().upstream_error(error::send_kind(failed));
+        self.exchange
+            .record
+            .metrics()
+            .upstream_error(error::send_kind(failed));
         if failed.sent == upstream::Sent::Never {
             self.put_back();
         }
@@ -337,14 +374,21 @@ impl Call {
     pub(super) fn failure(&mut self, failure: &Failure) -> Error {
         match failure {
             Failure::Api(reported) => self.note(reported),
-            _ => self.exchange.record.metrics().upstream_error(error::failure_kind(failure)),
+            _ => self
+                .exchange
+                .record
+                .metrics()
+                .upstream_error(error::failure_kind(failure)),
         }
         translate::failure::failure(failure, self.facts(None))
     }
 
     /// The reply's body broke off.
     pub(super) fn broken(&mut self, broken: &upstream::BodyError) -> Error {
-        self.exchange.record.metrics().upstream_error(error::body_kind(broken));
+        self.exchange
+            .record
+            .metrics()
+            .upstream_error(error::body_kind(broken));
         error::broken(broken)
     }
 
@@ -388,7 +432,14 @@ fn request_body(
     messages: &[chipp::Message<'_>],
 ) -> Bytes {
     let stream = accept == Accept::Stream;
-    chipp::Request { app: &route.app, messages, stream, session }.to_json().into()
+    chipp::Request {
+        app: &route.app,
+        messages,
+        stream,
+        session,
+    }
+    .to_json()
+    .into()
 }
 
 fn admit(
@@ -400,7 +451,12 @@ fn admit(
 ) -> Result<Option<Standing>, Error> {
     let shared = &worker.shared;
     let user = user.map(|user| {
-        let scope = ScopeParts { credential: &caller.digest, user: Some(user), app: "", conversation: None };
+        let scope = ScopeParts {
+            credential: &caller.digest,
+            user: Some(user),
+            app: "",
+            conversation: None,
+        };
         shared.fingerprinter.scope(scope).short()
     });
     let subject = Subject {
@@ -417,5 +473,7 @@ fn admit(
 
 /// Seconds since 1970, for `created`.
 pub(super) fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -35,7 +35,15 @@ pub(super) fn broken(broken: &BodyError) -> Error {
 /// The error for a request over a limit.
 pub(super) fn denied(denied: &Denied, model: &str) -> Error {
     let limit = denied.standing.limit.into();
-    Error::requests_exhausted(model, &Exhausted { limit, used: limit, requested: 1, wait: denied.retry_after })
+    Error::requests_exhausted(
+        model,
+        &Exhausted {
+            limit,
+            used: limit,
+            requested: 1,
+            wait: denied.retry_after,
+        },
+    )
 }
 
 /// The word for the metric.

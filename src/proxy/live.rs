@@ -97,7 +97,12 @@ impl Live {
             Err(error) => return Err(call.refuse(error)),
         };
         call.exchange.record.status = 200;
-        let writer = ChunkWriter::new(&CompletionId::mint(), unix_seconds(), &call.model, call.include_usage);
+        let writer = ChunkWriter::new(
+            &CompletionId::mint(),
+            unix_seconds(),
+            &call.model,
+            call.include_usage,
+        );
         Ok(Self {
             call,
             source,
@@ -170,8 +175,13 @@ impl Live {
 
     fn write(&mut self, event: Event, out: &mut Vec<u8>) {
         match event {
-            Event::Text(text) if self.call.cutter.is_idle() => self.speak(&text, out),
+            Event::Text(text) if self.call.cutter.is_idle() => {
+                // Who speaks on after all has not been complete.
+                self.source.closes = None;
+                self.speak(&text, out);
+            }
             Event::Text(text) => {
+                self.source.closes = None;
                 let text = self.call.cutter.push(&text);
                 self.speak(&text, out);
                 if self.call.cutter.cut().is_some() {
@@ -242,7 +252,12 @@ impl Live {
     fn count_skipped(&self) {
         let skipped = self.source.decoder.skipped();
         if skipped > 0 {
-            self.call.exchange.record.metrics().skipped_lines.inc_by(skipped.into());
+            self.call
+                .exchange
+                .record
+                .metrics()
+                .skipped_lines
+                .inc_by(skipped.into());
         }
     }
 
@@ -338,7 +353,9 @@ impl Source {
     /// Ready when the grace is over, or when the client has got nothing for too long.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let silence_ends = self.comment_every.map(|every| self.last_sign + every);
-        let Some(due) = self.closes.or(silence_ends) else { return Poll::Pending };
+        let Some(due) = self.closes.or(silence_ends) else {
+            return Poll::Pending;
+        };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         // A timer that is set for later than it should ring can only be one for silence; the grace is shorter.
         if timer.deadline() > due {

@@ -25,7 +25,10 @@ pub struct Frames(State);
 
 enum State {
     /// The head is out, and Chipp has not shown yet that it answers.
-    Opening { opening: Opening, comment_every: Duration },
+    Opening {
+        opening: Opening,
+        comment_every: Duration,
+    },
     Live(Box<Live>),
     Ended,
 }
@@ -40,13 +43,19 @@ pub(super) async fn start(call: Call) -> Result<Answer, Box<Refused>> {
         Some(comment_every) => match timeout(comment_every, &mut opening).await {
             Ok(opened) => opened?,
             Err(_silence) => {
-                let frames = Frames(State::Opening { opening, comment_every });
+                let frames = Frames(State::Opening {
+                    opening,
+                    comment_every,
+                });
                 return Ok(Answer::Stream { head: early, frames });
             }
         },
     };
     let head = live.head();
-    Ok(Answer::Stream { head, frames: Frames(State::Live(Box::new(live))) })
+    Ok(Answer::Stream {
+        head,
+        frames: Frames(State::Live(Box::new(live))),
+    })
 }
 
 impl Frames {
@@ -63,7 +72,10 @@ impl Frames {
                     }
                     return frames;
                 }
-                State::Opening { opening, comment_every } => match timeout(*comment_every, opening).await {
+                State::Opening {
+                    opening,
+                    comment_every,
+                } => match timeout(*comment_every, opening).await {
                     Ok(Ok(live)) => self.0 = State::Live(Box::new(live)),
                     Ok(Err(mut refused)) => {
                         refused.exchange.record.end = End::Broken;

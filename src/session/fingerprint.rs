@@ -7,7 +7,7 @@ use crate::chipp::{Message, Role};
 
 /// How many beginnings of a history are looked up, the longest first. A session that holds less than the last
 /// that many answers is replayed: deep branches are rare, and a look-up must stay bounded.
-pub const MAX_CANDIDATES: usize = 32;
+pub(super) const MAX_CANDIDATES: usize = 32;
 
 /// The key of all hashes of a process (or of all replicas that share a store).
 pub struct Fingerprinter {
@@ -46,13 +46,19 @@ impl Fingerprinter {
         let (left, right) = key.split_at_mut(16);
         left.copy_from_slice(uuid::Uuid::new_v4().as_bytes());
         right.copy_from_slice(uuid::Uuid::new_v4().as_bytes());
-        Self { key: *blake3::hash(&key).as_bytes() }
+        Self {
+            key: *blake3::hash(&key).as_bytes(),
+        }
     }
 
     /// The scope of a request.
     pub fn scope(&self, parts: ScopeParts<'_>) -> Scope {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        let texts = [Some(parts.credential), parts.user.map(str::as_bytes), Some(parts.app.as_bytes())];
+        let texts = [
+            Some(parts.credential),
+            parts.user.map(str::as_bytes),
+            Some(parts.app.as_bytes()),
+        ];
         for text in texts.into_iter().chain([parts.conversation.map(str::as_bytes)]) {
             // Length and presence go in as well, so that no two lists of parts run into one.
             let length = text.map_or(u64::MAX, |text| text.len() as u64);
@@ -85,7 +91,8 @@ impl History {
     /// the number of messages held, the longest first. A beginning ends with an answer, and leaves something to send.
     pub fn of(scope: &Scope, messages: &[Message<'_>]) -> (Self, Vec<(usize, Head)>) {
         let last = messages.len().saturating_sub(1);
-        let is_candidate = |(at, message): &(usize, &Message<'_>)| *at < last && message.role == Role::Assistant;
+        let is_candidate =
+            |(at, message): &(usize, &Message<'_>)| *at < last && message.role == Role::Assistant;
         let candidates = messages.iter().enumerate().filter(is_candidate).count();
         let mut skip = candidates.saturating_sub(MAX_CANDIDATES);
         let mut heads = Vec::with_capacity(candidates - skip);

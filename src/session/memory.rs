@@ -14,7 +14,7 @@ use crate::ids::ChatSessionId;
 use crate::session::Head;
 
 /// How many sessions may be kept under one head (everybody's chat begins with "hi"); the oldest goes first.
-pub const MAX_PER_HEAD: usize = 16;
+pub(super) const MAX_PER_HEAD: usize = 16;
 
 /// Records of sessions that are gone already may outnumber those that are there by this factor before they are cleared out.
 const STALE_FACTOR: usize = 2;
@@ -100,12 +100,23 @@ impl Memory {
         if displaced {
             stack.remove(0);
         }
-        stack.push(Entry { number, expires, session });
+        stack.push(Entry {
+            number,
+            expires,
+            session,
+        });
         drop(stack);
         if !displaced {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
-        self.order.lock().unwrap_or_else(PoisonError::into_inner).push_back(Record { number, expires, head });
+        self.order
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(Record {
+                number,
+                expires,
+                head,
+            });
         self.trim();
     }
 
@@ -119,7 +130,9 @@ impl Memory {
     /// Holds the store to its capacity, and the order to what is there.
     fn trim(&self) {
         while self.len() > self.capacity {
-            let Some(record) = self.pop_order(|_| true) else { break };
+            let Some(record) = self.pop_order(|_| true) else {
+                break;
+            };
             self.remove(&record);
         }
         let records = self.order.lock().unwrap_or_else(PoisonError::into_inner).len();
@@ -130,11 +143,17 @@ impl Memory {
 
     fn pop_order(&self, when: impl FnOnce(&Record) -> bool) -> Option<Record> {
         let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        if when(order.front()?) { order.pop_front() } else { None }
+        if when(order.front()?) {
+            order.pop_front()
+        } else {
+            None
+        }
     }
 
     fn remove(&self, record: &Record) {
-        let Some(mut stack) = self.sessions.get_mut(&record.head) else { return };
+        let Some(mut stack) = self.sessions.get_mut(&record.head) else {
+            return;
+        };
         let before = stack.len();
         stack.retain(|entry| entry.number != record.number);
         let removed = before - stack.len();

@@ -97,8 +97,16 @@ impl Turn {
             let session = store.take(head, now)?;
             Some(Taken { head, session, holds })
         });
-        let has_past = messages.iter().any(|message| message.role == chipp::Role::Assistant);
-        Self { store: Arc::clone(store), mode, history, has_past, taken }
+        let has_past = messages
+            .iter()
+            .any(|message| message.role == chipp::Role::Assistant);
+        Self {
+            store: Arc::clone(store),
+            mode,
+            history,
+            has_past,
+            taken,
+        }
     }
 
     /// The session to go on with.
@@ -139,7 +147,8 @@ impl Turn {
     /// An empty answer settles nothing: what Chipp wrote into the session for it is unknown.
     pub fn complete(mut self, named: Option<ChatSessionId>, answer: &str, now: Instant) {
         let session = named.or_else(|| self.taken.take().map(|taken| taken.session));
-        let Some(session) = session.filter(|_| self.mode != Mode::Off && !answer.trim_end().is_empty()) else {
+        let Some(session) = session.filter(|_| self.mode != Mode::Off && !answer.trim_end().is_empty())
+        else {
             return;
         };
         self.history.push(chipp::Role::Assistant, answer);

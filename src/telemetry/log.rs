@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -18,6 +18,9 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::LogFormat;
 
+/// What is logged if nobody says otherwise: our own, and what the frameworks warn of.
+const DEFAULT_FILTER: &str = "warn,chipp_proxy=info";
+
 /// Bytes that may wait for standard error; lines beyond that are dropped, and their number is told.
 const MAX_PENDING_BYTES: usize = 4 << 20;
 
@@ -29,13 +32,15 @@ const GATHER: Duration = Duration::from_millis(25);
 #[must_use]
 pub struct Guard(Option<(Arc<Sink>, JoinHandle<()>)>);
 
-/// Installs the log of the process, once. `filter` is in the form of `RUST_LOG`; `info` if `None`.
+/// Installs the log of the process, once. `filter` is in the form of `RUST_LOG`; [`DEFAULT_FILTER`] if `None`.
 pub fn init(format: LogFormat, filter: Option<&str>) -> Guard {
-    let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or("info"));
+    let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(DEFAULT_FILTER));
     let sink = Arc::new(Sink::default());
     let carrier = {
         let sink = Arc::clone(&sink);
-        std::thread::Builder::new().name("log".into()).spawn(move || sink.carry())
+        std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || sink.carry())
     };
     let registry = tracing_subscriber::registry().with(filter);
     // A second call (two servers in one test process) finds a log installed and leaves it.
@@ -43,7 +48,10 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Guard {
         LogFormat::Json => registry.with(JsonLines(Arc::clone(&sink))).try_init(),
         LogFormat::Pretty => {
             let writer = SinkWriter(Arc::clone(&sink));
-            let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(move || writer.clone());
+            let layer = tracing_subscriber::fmt::layer()
+                .with_target(false)
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_writer(move || writer.clone());
             registry.with(layer).try_init()
         }
     };
@@ -98,9 +106,13 @@ impl Sink {
         let mut batch = Vec::new();
         loop {
             let pending = self.pending();
-            let waited = self.ready.wait_while(pending, |pending| pending.bytes.is_empty() && !pending.is_closed);
+            let waited = self
+                .ready
+                .wait_while(pending, |pending| pending.bytes.is_empty() && !pending.is_closed);
             let pending = waited.unwrap_or_else(PoisonError::into_inner);
-            let gathered = self.ready.wait_timeout_while(pending, GATHER, |pending| !pending.is_closed);
+            let gathered = self
+                .ready
+                .wait_timeout_while(pending, GATHER, |pending| !pending.is_closed);
             let (mut pending, _) = gathered.unwrap_or_else(PoisonError::into_inner);
             batch.clear();
             std::mem::swap(&mut batch, &mut pending.bytes);
@@ -111,7 +123,10 @@ impl Sink {
             // If standard error is gone there is no other place to complain.
             let _ = stderr.write_all(&batch);
             if dropped > 0 {
-                let _ = writeln!(stderr, "{{\"level\":\"WARN\",\"message\":\"log lines dropped\",\"lines\":{dropped}}}");
+                let _ = writeln!(
+                    stderr,
+                    "{{\"level\":\"WARN\",\"message\":\"log lines dropped\",\"lines\":{dropped}}}"
+                );
             }
             if is_closed {
                 return;
@@ -154,7 +169,12 @@ fn write_line(line: &mut Vec<u8>, now: SystemTime, event: &Event<'_>) {
     // Writing into a Vec does not fail.
     let _ = write!(line, "{{\"time\":\"{}\"", humantime::format_rfc3339_millis(now));
     let metadata = event.metadata();
-    let _ = write!(line, ",\"level\":\"{}\",\"target\":\"{}\"", metadata.level(), metadata.target());
+    let _ = write!(
+        line,
+        ",\"level\":\"{}\",\"target\":\"{}\"",
+        metadata.level(),
+        metadata.target()
+    );
     event.record(&mut Fields(line));
     line.extend_from_slice(b"}\n");
 }
@@ -177,12 +197,14 @@ impl Visit for Fields<'_> {
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.name(field);
-        self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.0
+            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.name(field);
-        self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.0
+            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -211,14 +233,24 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(JsonLines(Arc::clone(&sink)));
         tracing::subscriber::with_default(subscriber, || {
             let absent: Option<&str> = None;
-            tracing::info!(status = 200_u16, alias = "a\"b\n", late = true, ms = 1.5, absent, "request");
+            tracing::info!(
+                status = 200_u16,
+                alias = "a\"b\n",
+                late = true,
+                ms = 1.5,
+                absent,
+                "request"
+            );
         });
         let bytes = sink.pending().bytes.clone();
         assert_eq!(bytes.last(), Some(&b'\n'));
         let line: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(line["message"], "request");
         assert_eq!(line["level"], "INFO");
-        assert_eq!((&line["status"], &line["late"], &line["ms"]), (&200.into(), &true.into(), &1.5.into()));
+        assert_eq!(
+            (&line["status"], &line["late"], &line["ms"]),
+            (&200.into(), &true.into(), &1.5.into())
+        );
         assert_eq!(line["alias"], "a\"b\n");
         assert!(line.get("absent").is_none());
     }

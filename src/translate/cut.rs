@@ -31,11 +31,19 @@ impl Cutter {
     /// `stops` without empty ones; `max_tokens` at [`BYTES_PER_TOKEN`] bytes each.
     pub fn new<S: AsRef<str>>(stops: &[S], max_tokens: Option<u64>) -> Self {
         let budget = max_tokens.map(|tokens| {
-            let bytes = tokens.saturating_mul(BYTES_PER_TOKEN);
-            usize::try_from(bytes).unwrap_or(usize::MAX)
+            let tokens = usize::try_from(tokens).unwrap_or(usize::MAX);
+            tokens.saturating_mul(BYTES_PER_TOKEN)
         });
-        let stops = stops.iter().map(|stop| stop.as_ref().to_owned()).filter(|stop| !stop.is_empty());
-        Self { stops: stops.collect(), held: String::new(), budget, cut: None }
+        let stops = stops
+            .iter()
+            .map(|stop| stop.as_ref().to_owned())
+            .filter(|stop| !stop.is_empty());
+        Self {
+            stops: stops.collect(),
+            held: String::new(),
+            budget,
+            cut: None,
+        }
     }
 
     /// Whether there is nothing to cut by: then texts may bypass it.
@@ -83,7 +91,9 @@ impl Cutter {
 
     /// Lets through as much as the budget allows, ending between two characters.
     fn spend(&mut self, mut text: String) -> String {
-        let Some(budget) = &mut self.budget else { return text };
+        let Some(budget) = &mut self.budget else {
+            return text;
+        };
         if text.len() <= *budget {
             *budget -= text.len();
             return text;
@@ -100,7 +110,13 @@ impl Cutter {
     /// The length of the longest end of `held` that begins a stop sequence.
     fn longest_beginning(&self) -> usize {
         let held = self.held.as_str();
-        let longest = self.stops.iter().map(|stop| stop.len() - 1).max().unwrap_or(0).min(held.len());
+        let longest = self
+            .stops
+            .iter()
+            .map(|stop| stop.len() - 1)
+            .max()
+            .unwrap_or(0)
+            .min(held.len());
         let starts = (held.len() - longest..held.len()).filter(|&at| held.is_char_boundary(at));
         starts
             .filter_map(|at| held.get(at..))
@@ -127,8 +143,14 @@ mod tests {
 
     #[test]
     fn a_stop_sequence_over_several_pieces_never_leaks() {
-        assert_eq!(run(&["END"], None, &["one E", "N", "D two"]), ("one ".into(), Some(Cut::Stop)));
-        assert_eq!(run(&["END"], None, &["one E", "N", "T two"]), ("one ENT two".into(), None));
+        assert_eq!(
+            run(&["END"], None, &["one E", "N", "D two"]),
+            ("one ".into(), Some(Cut::Stop))
+        );
+        assert_eq!(
+            run(&["END"], None, &["one E", "N", "T two"]),
+            ("one ENT two".into(), None)
+        );
         assert_eq!(run(&["END"], None, &["one EN"]), ("one EN".into(), None));
         assert_eq!(run(&["aab"], None, &["aa", "ab"]), ("a".into(), Some(Cut::Stop)));
     }
@@ -136,24 +158,45 @@ mod tests {
     #[test]
     fn the_one_that_is_complete_first_wins() {
         assert_eq!(run(&["3", "2"], None, &["1 2 3"]), ("1 ".into(), Some(Cut::Stop)));
-        assert_eq!(run(&["bc", "abcd"], None, &["xabcd"]), ("xa".into(), Some(Cut::Stop)));
-        assert_eq!(run(&["bc", "abc"], None, &["xabcd"]), ("x".into(), Some(Cut::Stop)));
-        assert_eq!(run(&["bc", "abcd"], None, &["xab", "ce"]), ("xa".into(), Some(Cut::Stop)));
+        assert_eq!(
+            run(&["bc", "abcd"], None, &["xabcd"]),
+            ("xa".into(), Some(Cut::Stop))
+        );
+        assert_eq!(
+            run(&["bc", "abc"], None, &["xabcd"]),
+            ("x".into(), Some(Cut::Stop))
+        );
+        assert_eq!(
+            run(&["bc", "abcd"], None, &["xab", "ce"]),
+            ("xa".into(), Some(Cut::Stop))
+        );
     }
 
     #[test]
     fn the_budget_cuts_between_characters_and_only_when_there_is_more() {
         assert_eq!(run(&[], Some(1), &["abcd"]), ("abcd".into(), None));
         assert_eq!(run(&[], Some(1), &["abcde"]), ("abcd".into(), Some(Cut::Length)));
-        assert_eq!(run(&[], Some(1), &["abc\u{e4}"]), ("abc".into(), Some(Cut::Length)));
-        assert_eq!(run(&[], Some(1), &["ab", "cd", "", "e"]), ("abcd".into(), Some(Cut::Length)));
+        assert_eq!(
+            run(&[], Some(1), &["abc\u{e4}"]),
+            ("abc".into(), Some(Cut::Length))
+        );
+        assert_eq!(
+            run(&[], Some(1), &["ab", "cd", "", "e"]),
+            ("abcd".into(), Some(Cut::Length))
+        );
     }
 
     #[test]
     fn whichever_comes_first_in_the_text_wins() {
-        assert_eq!(run(&["."], Some(1), &["abcdef. x"]), ("abcd".into(), Some(Cut::Length)));
+        assert_eq!(
+            run(&["."], Some(1), &["abcdef. x"]),
+            ("abcd".into(), Some(Cut::Length))
+        );
         assert_eq!(run(&["c"], Some(1), &["abcdef"]), ("ab".into(), Some(Cut::Stop)));
-        assert_eq!(run(&["e"], Some(1), &["abcdef"]), ("abcd".into(), Some(Cut::Stop)));
+        assert_eq!(
+            run(&["e"], Some(1), &["abcdef"]),
+            ("abcd".into(), Some(Cut::Stop))
+        );
     }
 
     proptest! {

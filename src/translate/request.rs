@@ -18,7 +18,10 @@ pub fn messages<'a>(history: Vec<Message<'a>>, route: &Route) -> Result<Vec<chip
             Role::User | Role::Tool | Role::Function => chipp::Role::User,
             Role::Assistant => chipp::Role::Assistant,
         };
-        Ok(chipp::Message { role, content: content::text(message, index, route.images)? })
+        Ok(chipp::Message {
+            role,
+            content: content::text(message, index, route.images)?,
+        })
     });
     translated.collect()
 }
@@ -36,13 +39,22 @@ pub fn parameters<'a>(
 ) -> Result<Vec<std::borrow::Cow<'a, str>>, Error> {
     let mut ignored = Vec::new();
     if request.n > 1 {
-        return Err(Error::unsupported_parameter("n", "Only one choice can be asked for; send the request again for more."));
+        return Err(Error::unsupported_parameter(
+            "n",
+            "Only one choice can be asked for; send the request again for more.",
+        ));
     }
     if request.response_format != ResponseFormat::Text {
-        return Err(Error::unsupported_parameter("response_format", "Only the type 'text' is supported."));
+        return Err(Error::unsupported_parameter(
+            "response_format",
+            "Only the type 'text' is supported.",
+        ));
     }
     if request.logprobs {
-        return Err(Error::unsupported_parameter("logprobs", "Chipp gives no log probabilities."));
+        return Err(Error::unsupported_parameter(
+            "logprobs",
+            "Chipp gives no log probabilities.",
+        ));
     }
     if let Some(field) = request.audio {
         return Err(Error::unsupported_parameter(field, "Chipp gives no audio."));
@@ -50,13 +62,19 @@ pub fn parameters<'a>(
     if let Some(field) = request.callable_tools {
         match route.tools {
             Tools::Reject => {
-                return Err(Error::unsupported_parameter(field, "This model calls no tools; use tool_choice 'none'."));
+                return Err(Error::unsupported_parameter(
+                    field,
+                    "This model calls no tools; use tool_choice 'none'.",
+                ));
             }
             Tools::Ignore => ignored.push(field.into()),
         }
     }
     if let (OnParameter::Reject, Some(field)) = (settings.unsupported, request.ignored.first()) {
-        return Err(Error::unsupported_parameter(field, "It has no effect with this model."));
+        return Err(Error::unsupported_parameter(
+            field,
+            "It has no effect with this model.",
+        ));
     }
     if let (OnParameter::Reject, Some(field)) = (settings.unknown, request.unknown.first()) {
         return Err(Error::unknown_parameter(field));

@@ -20,6 +20,8 @@ pub struct Body {
     framing: Framing,
     idle: Duration,
     deadline: Instant,
+    /// awc's payload must not be asked again after its end.
+    has_ended: bool,
     /// Since when the next piece is waited for. The time that the reader takes for itself is not idle time.
     waiting: Option<Instant>,
     /// One timer for the whole body. It may ring too early for the piece that is awaited; it is then set anew.
@@ -67,6 +69,7 @@ impl Body {
             framing,
             idle,
             deadline,
+            has_ended: false,
             waiting: None,
             timer: None,
         }
@@ -77,18 +80,22 @@ impl Body {
         self.framing
     }
 
-    /// The next piece, as it came from the network; `None` at the end. After an error or the end there is
-    /// nothing more to ask for.
+    /// The next piece, as it came from the network; `None` at the end, and ever after. After an error there is
+    /// nothing more either.
     pub async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// As [`next`](Self::next).
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
         let Poll::Ready(item) = Pin::new(&mut self.payload).poll_next(cx) else {
             return self.poll_clocks(cx).map(|error| Some(Err(error)));
         };
         self.waiting = None;
+        self.has_ended = !matches!(item, Some(Ok(_)));
         Poll::Ready(match item {
             Some(Ok(piece)) => Some(Ok(piece)),
             Some(Err(error)) => broken(&error, self.framing).map(Err),

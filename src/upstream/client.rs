@@ -92,6 +92,12 @@ impl Client {
     }
 }
 
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
 impl Inner {
     async fn answer(&self, call: Call<'_>, sent: &Cell<Sent>) -> Result<Reply, SendErrorKind> {
         let request = self.heads.of(&call).ok_or(SendErrorKind::Unsendable)?;

@@ -198,7 +198,7 @@ mod tests {
             .boxed_local()
         }));
         let all = futures_util::future::join_all((0..5).map(|_| resolver.addresses())).await;
-        assert!(all.iter().all(|addresses| addresses.is_some()));
+        assert!(all.iter().all(Option::is_some));
         assert_eq!(asked.get(), 1);
     }
 

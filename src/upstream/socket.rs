@@ -21,7 +21,7 @@ pub(super) struct Eof;
 impl Eof {
     /// Whether this error is one of ours: the end of the stream, not a break.
     pub(super) fn caused(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+        matches!(error.get_ref(), Some(inner) if inner.is::<Self>())
     }
 }
 

@@ -119,9 +119,7 @@ pub const PARAMETERS: &[Parameter] = &[
     }),
     ignored("frequency_penalty", |_, at| at.decimal(-2.0..=2.0).map(drop)),
     ignored("presence_penalty", |_, at| at.decimal(-2.0..=2.0).map(drop)),
-    ignored("seed", |_, at| {
-        at.integer(i64::MIN.into()..=i64::MAX.into()).map(drop)
-    }),
+    ignored("seed", |_, at| at.integer(-MAX_SEED..=MAX_SEED).map(drop)),
     ignored("logit_bias", |_, at| options::logit_bias(at)),
     refused("logprobs", |draft, at| {
         at.boolean().map(|logprobs| draft.logprobs = logprobs)
@@ -176,6 +174,9 @@ const TIERS: &[(&str, ())] = &[
 /// The schema has `in_memory`; OpenAI's SDKs were typed with a hyphen for a time.
 const RETENTIONS: &[(&str, ())] = &[("in_memory", ()), ("24h", ()), ("in-memory", ())];
 
+/// The schema's bound: the greatest 64-bit integer as JavaScript writes it.
+const MAX_SEED: i128 = 9_223_372_036_854_776_000;
+
 fn token_count(at: At<'_, '_>) -> Result<u64, Error> {
     let count = at.integer(1..=u64::MAX.into())?;
     Ok(u64::try_from(count).unwrap_or(u64::MAX))
@@ -183,7 +184,10 @@ fn token_count(at: At<'_, '_>) -> Result<u64, Error> {
 
 /// What was read so far.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact about a field of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact about a field of its own"
+)]
 struct Draft<'a> {
     model: Cow<'a, str>,
     messages: Option<Vec<Message<'a>>>,

@@ -1,0 +1,105 @@
+//! From values as written to a [`Config`] that cannot be wrong. Every problem is collected; a value that is wrong
+//! is replaced by its default meanwhile, so that one mistake does not hide, or cause, another.
+
+use std::num::NonZeroU32;
+
+use super::choice::{OnStoreFailure, Store};
+use super::environment::Environment;
+use super::problem::{Problem, Problems};
+use super::raw::{RawConfig, RawLimits, RawParameters, RawRule, RawTelemetry};
+use super::{Config, Limits, LogFormat, OnParameter, Parameters, Telemetry};
+
+mod auth;
+mod models;
+mod reader;
+mod server;
+mod sessions;
+mod upstream;
+
+use reader::{Read, Reader};
+
+/// Checks it all. `problems` are those that are already known.
+pub(super) fn check(
+    raw: RawConfig,
+    environment: &Environment,
+    problems: Vec<Problem>,
+) -> Result<Config, Problems> {
+    let mut reader = Reader::new(environment, problems);
+    let raw_auth = raw.auth.unwrap_or_default();
+    let raw_upstream = raw.upstream.unwrap_or_default();
+    let server = server::check(&mut reader, &raw.server.unwrap_or_default());
+    let upstream = upstream::check(&mut reader, &raw_upstream);
+    let mode = auth::mode(&mut reader, &raw_auth, server.listen);
+    let key = models::default_key(&mut reader, &raw_upstream, mode);
+    let raw_models = raw.models.unwrap_or_default();
+    let models = models::check(&mut reader, &raw_models, mode, &key);
+    let auth = auth::check(&mut reader, &raw_auth, mode, &raw_models);
+    let sessions = sessions::check(&mut reader, &raw.sessions.unwrap_or_default());
+    let limits = limits(&mut reader, &raw.limits.unwrap_or_default());
+    reader.unsupported("redis", raw.redis.as_ref());
+    let parameters = parameters(&mut reader, &raw.parameters.unwrap_or_default());
+    let telemetry = telemetry(&mut reader, &raw.telemetry.unwrap_or_default());
+    reader.finish()?;
+    Ok(Config {
+        server,
+        upstream,
+        models,
+        auth,
+        sessions,
+        limits,
+        parameters,
+        telemetry,
+    })
+}
+
+fn limits(reader: &mut Reader, raw: &RawLimits) -> Limits {
+    reader.value::<Store>("limits.store", raw.store.as_ref());
+    reader.value::<OnStoreFailure>("limits.on_store_failure", raw.on_store_failure.as_ref());
+    Limits {
+        all: requests_per_minute(reader, "limits.all", raw.all.as_ref()),
+        key: requests_per_minute(reader, "limits.key", raw.key.as_ref()),
+        user: requests_per_minute(reader, "limits.user", raw.user.as_ref()),
+    }
+}
+
+/// The one limit of a set that is supported; the others are problems.
+fn requests_per_minute(reader: &mut Reader, path: &str, raw: Option<&RawRule>) -> Option<NonZeroU32> {
+    let raw = raw?;
+    let planned = [
+        ("requests_per_day", &raw.requests_per_day),
+        ("tokens_per_minute", &raw.tokens_per_minute),
+        ("tokens_per_day", &raw.tokens_per_day),
+        ("burst", &raw.burst),
+        ("concurrent", &raw.concurrent),
+    ];
+    for (name, limit) in planned {
+        reader.unsupported(&format!("{path}.{name}"), limit.as_ref());
+    }
+    let path = format!("{path}.requests_per_minute");
+    reader.value(&path, raw.requests_per_minute.as_ref()).good()
+}
+
+fn parameters(reader: &mut Reader, raw: &RawParameters) -> Parameters {
+    Parameters {
+        unsupported: reader
+            .value("parameters.unsupported", raw.unsupported.as_ref())
+            .or(OnParameter::Ignore),
+        unknown: reader
+            .value("parameters.unknown", raw.unknown.as_ref())
+            .or(OnParameter::Ignore),
+    }
+}
+
+fn telemetry(reader: &mut Reader, raw: &RawTelemetry) -> Telemetry {
+    if let Read::Good(otlp) = reader.value("telemetry.otlp", raw.otlp.as_ref())
+        && otlp.0.is_some()
+    {
+        reader.problem("telemetry.otlp", "is not supported yet; use `off`");
+    }
+    Telemetry {
+        log: reader
+            .value("telemetry.log", raw.log.as_ref())
+            .or(LogFormat::Json),
+        content: reader.value("telemetry.content", raw.content.as_ref()).or(false),
+    }
+}

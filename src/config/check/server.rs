@@ -1,0 +1,83 @@
+//! `server`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use super::reader::{Read, Reader};
+use crate::config::Server;
+use crate::config::raw::RawServer;
+use crate::config::values::OrOff;
+
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+const MAX_WORKERS: usize = 1024;
+const BODY_LIMIT: ByteSize = ByteSize::mib(10);
+const DRAIN: Duration = Duration::from_secs(30);
+const MAX_DRAIN: Duration = Duration::from_secs(60 * 60);
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
+
+pub(super) fn check(reader: &mut Reader, raw: &RawServer) -> Server {
+    reader.unsupported("server.tls", raw.tls.as_ref());
+    reader.unsupported("server.cors", raw.cors.as_ref());
+    let listen = reader.value("server.listen", raw.listen.as_ref()).or(LISTEN);
+    let admin = reader
+        .value("server.admin", raw.admin.as_ref())
+        .or(OrOff(Some(ADMIN)))
+        .0;
+    if admin.is_some_and(|admin| collide(listen, admin)) {
+        reader.problem("server.admin", "is the same address as `server.listen`");
+    }
+    let workers = reader.within(
+        "server.workers",
+        raw.workers.as_ref(),
+        &(0..=MAX_WORKERS),
+        "from 0 (one per core) to 1024",
+    );
+    let body_limit = reader.within(
+        "server.body_limit",
+        raw.body_limit.as_ref(),
+        &(ByteSize::kib(1)..=ByteSize::gib(1)),
+        "from 1KiB to 1GiB",
+    );
+    let drain = reader.within(
+        "server.drain",
+        raw.drain.as_ref(),
+        &(Duration::ZERO..=MAX_DRAIN),
+        "at most 1h",
+    );
+    Server {
+        listen,
+        admin,
+        workers: match workers.or(0) {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        },
+        body_limit: usize::try_from(body_limit.or(BODY_LIMIT).as_u64()).unwrap_or(usize::MAX),
+        drain: drain.or(DRAIN),
+        keep_alive_comment: keep_alive_comment(reader, raw),
+    }
+}
+
+fn keep_alive_comment(reader: &mut Reader, raw: &RawServer) -> Option<Duration> {
+    let path = "server.keep_alive_comment";
+    match reader.value(path, raw.keep_alive_comment.as_ref()) {
+        Read::Good(OrOff(None)) => None,
+        Read::Good(OrOff(Some(every))) => {
+            if !KEEP_ALIVE_RANGE.contains(&every) {
+                reader.problem(path, "must be from 10ms to 1h, or `off`");
+            }
+            Some(every)
+        }
+        Read::Absent | Read::Bad => Some(KEEP_ALIVE),
+    }
+}
+
+/// Whether two listeners would take the same port. Port 0 is any free one.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let overlap = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && overlap
+}

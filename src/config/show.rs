@@ -1,0 +1,241 @@
+//! The effective configuration as YAML: every default filled in, every secret masked. Reading it again gives the same
+//! configuration, but for the secrets.
+
+use std::fmt::Write as _;
+use std::num::NonZeroU32;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::choice::word;
+use super::{Auth, ClientKey, Config, Sessions, Timeouts};
+use crate::catalog::Route;
+
+/// What stands for a secret.
+const MASK: &str = "***";
+
+/// A piece of YAML; a section keeps its order.
+enum Node {
+    Text(String),
+    Number(u64),
+    Bool(bool),
+    List(Vec<Node>),
+    Section(Vec<(String, Node)>),
+}
+
+impl Config {
+    /// What `chipp-proxy config` prints.
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "writing text, numbers and lists into a string cannot fail"
+    )]
+    pub fn show(&self) -> String {
+        serde_saphyr::to_string(&self.node()).expect("YAML of plain values")
+    }
+
+    fn node(&self) -> Node {
+        section([
+            ("server", self.server_node()),
+            ("upstream", self.upstream_node()),
+            (
+                "models",
+                Node::Section(
+                    self.models
+                        .routes()
+                        .map(|route| (route.alias.to_string(), model(route)))
+                        .collect(),
+                ),
+            ),
+            ("auth", auth(&self.auth)),
+            ("sessions", sessions(&self.sessions)),
+            ("limits", self.limits_node()),
+            (
+                "parameters",
+                section([
+                    ("unsupported", text(word(self.parameters.unsupported))),
+                    ("unknown", text(word(self.parameters.unknown))),
+                ]),
+            ),
+            (
+                "telemetry",
+                section([
+                    ("log", text(word(self.telemetry.log))),
+                    ("content", Node::Bool(self.telemetry.content)),
+                    ("otlp", text("off")),
+                ]),
+            ),
+        ])
+    }
+
+    fn server_node(&self) -> Node {
+        let server = &self.server;
+        section([
+            ("listen", text(server.listen)),
+            ("admin", server.admin.map_or_else(|| text("off"), text)),
+            ("workers", number(server.workers)),
+            ("body_limit", size(server.body_limit)),
+            ("drain", duration(server.drain)),
+            (
+                "keep_alive_comment",
+                server.keep_alive_comment.map_or_else(|| text("off"), duration),
+            ),
+        ])
+    }
+
+    fn upstream_node(&self) -> Node {
+        let upstream = &self.upstream;
+        let Timeouts {
+            connect,
+            first_byte,
+            idle,
+            total,
+        } = upstream.timeouts;
+        let timeouts = section([
+            ("connect", duration(connect)),
+            ("first_byte", duration(first_byte)),
+            ("idle", duration(idle)),
+            ("total", duration(total)),
+        ]);
+        let mut keys = vec![
+            ("base_url", text(&upstream.base_url)),
+            ("timeouts", timeouts),
+            ("learn_session", text("stream")),
+            ("empty_reply", text("return")),
+            ("reuse_connections", Node::Bool(upstream.reuse_connections)),
+        ];
+        if let Some(path) = &upstream.ca_file {
+            keys.push(("ca_file", text(path.display())));
+        }
+        section(keys)
+    }
+
+    fn limits_node(&self) -> Node {
+        let mut keys = vec![("store", text("memory"))];
+        for (name, limit) in [
+            ("all", self.limits.all),
+            ("key", self.limits.key),
+            ("user", self.limits.user),
+        ] {
+            keys.extend(limit.map(|limit| (name, rule(limit))));
+        }
+        section(keys)
+    }
+}
+
+fn model(route: &Route) -> Node {
+    let mut keys = vec![("app", text(route.app.as_str()))];
+    if route.key.is_some() {
+        keys.push(("api_key", text(MASK)));
+    }
+    keys.push(("hidden", Node::Bool(route.hidden)));
+    keys.push(("tools", text(word(route.tools))));
+    keys.push(("images", text(word(route.images))));
+    keys.extend(route.requests_per_minute.map(|limit| ("limits", rule(limit))));
+    section(keys)
+}
+
+fn auth(auth: &Auth) -> Node {
+    match auth {
+        Auth::Open => section([("mode", text("open"))]),
+        Auth::Passthrough => section([("mode", text("passthrough"))]),
+        Auth::Keys(keys) => section([
+            ("mode", text("keys")),
+            ("keys", Node::List(keys.iter().map(client_key).collect())),
+        ]),
+    }
+}
+
+fn client_key(key: &ClientKey) -> Node {
+    let hashes = key.sha256.iter().map(|hash| text(hex(hash))).collect();
+    let mut keys = vec![("name", text(&key.name)), ("sha256", Node::List(hashes))];
+    if let Some(models) = &key.models {
+        keys.push(("models", texts(models)));
+    }
+    if let Some(expires) = key.expires {
+        let moment = UNIX_EPOCH + Duration::from_secs(expires);
+        keys.push(("expires", text(humantime::format_rfc3339_seconds(moment))));
+    }
+    keys.push(("trust_user", Node::Bool(key.trust_user)));
+    keys.extend(key.requests_per_minute.map(|limit| ("limits", rule(limit))));
+    section(keys)
+}
+
+fn sessions(sessions: &Sessions) -> Node {
+    section([
+        ("strategy", text(word(sessions.strategy))),
+        ("store", text("memory")),
+        ("ttl", duration(sessions.ttl)),
+        ("capacity", number(sessions.capacity)),
+        ("user_headers", texts(&sessions.user_headers)),
+        ("conversation_headers", texts(&sessions.conversation_headers)),
+        ("expose", Node::Bool(false)),
+    ])
+}
+
+fn rule(limit: NonZeroU32) -> Node {
+    section([("requests_per_minute", Node::Number(limit.get().into()))])
+}
+
+fn section<'a>(keys: impl IntoIterator<Item = (&'a str, Node)>) -> Node {
+    Node::Section(
+        keys.into_iter()
+            .map(|(key, node)| (key.to_owned(), node))
+            .collect(),
+    )
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "callers hand over what they have at hand"
+)]
+fn text(value: impl ToString) -> Node {
+    Node::Text(value.to_string())
+}
+
+fn texts(values: &[String]) -> Node {
+    Node::List(values.iter().map(text).collect())
+}
+
+fn number(value: usize) -> Node {
+    Node::Number(u64::try_from(value).unwrap_or(u64::MAX))
+}
+
+fn duration(value: Duration) -> Node {
+    text(humantime::format_duration(value))
+}
+
+/// In the largest unit that divides it, so that nothing is rounded.
+fn size(bytes: usize) -> Node {
+    for (unit, factor) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if bytes.is_multiple_of(factor) {
+            return text(format!("{}{unit}", bytes / factor));
+        }
+    }
+    number(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) => serializer.serialize_u64(*number),
+            Self::Bool(bool) => serializer.serialize_bool(*bool),
+            Self::List(nodes) => nodes.serialize(serializer),
+            Self::Section(keys) => {
+                let mut map = serializer.serialize_map(Some(keys.len()))?;
+                for (key, node) in keys {
+                    map.serialize_entry(key, node)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
