@@ -80,7 +80,7 @@ def test_request_id_of_ones_own_is_new_each_time(base):
     assert len(ids) == 3
 
 
-@pytest.mark.parametrize("bad", ["x" * 600, "two words \x7f", "ä".encode("latin-1").decode("latin-1")])
+@pytest.mark.parametrize("bad", ["x" * 600, "two words", "ä".encode("latin-1").decode("latin-1")])
 def test_insane_request_id_is_replaced(base, bad):
     _, headers = raw.answer(base, raw.message(), {"x-request-id": bad})
     assert headers["x-request-id"] != bad

@@ -43,9 +43,11 @@ def test_unknown(client, name):
 
 
 def test_unknown_model_of_a_chat(client, base):
-    for model in ("nobody", "", "myapp-123"):
+    # An app's id is no alias: knowing one must not help.
+    for model in ("nobody", "emu-gpt-4o-1", "GPT-4o", "org/model:free"):
         reply = raw.post(base, raw.message(model=model))
         error = reply.error(404, "model_not_found", kind="invalid_request_error")
         assert error["param"] in (None, "model")
+    raw.post(base, raw.message(model="")).error(400, kind="invalid_request_error", param="model")
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="nobody", messages=[{"role": "user", "content": "x"}])

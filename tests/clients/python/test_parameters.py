@@ -68,7 +68,7 @@ def test_ignored_parameters_are_named(base, client):
     response = client.chat.completions.with_raw_response.create(
         model="gpt-4o", messages=raw.message()["messages"], temperature=1, logit_bias={"50256": -100}
     )
-    assert response.headers["x-chipp-ignored-params"] == "temperature,logit_bias"
+    assert set(response.headers["x-chipp-ignored-params"].split(",")) == {"temperature", "logit_bias"}
 
 
 def test_null_is_like_absent(base):
