@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::catalog::Route;
 use crate::chipp::{self, ErrorKind, Failure};
-use crate::config::{Secret, Strategy};
+use crate::config::Strategy;
 use crate::ids::{ChatSessionId, CompletionId};
 use crate::limits::{Standing, Subject};
 use crate::openai::Error;
@@ -19,6 +19,7 @@ use crate::openai::completion::Completion;
 use crate::proxy::exchange::{Exchange, Head, Hints, Refused, SessionWish};
 use crate::proxy::stream::{self, Frames};
 use crate::proxy::{Caller, Worker, error};
+use crate::secret::Secret;
 use crate::session::{Mode, Outcome, ScopeParts, Turn};
 use crate::telemetry::End;
 use crate::translate;
