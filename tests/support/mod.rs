@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "test code outside of test functions")]
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -259,6 +259,18 @@ impl Events {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// All the rest as a whole answer, for what is no stream after all.
+    pub fn into_answer(mut self) -> Answer {
+        let mut text = String::new();
+        self.lines.read_to_string(&mut text).expect("a body of text");
+        Answer {
+            status: self.status,
+            headers: self.headers,
+            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        }
     }
 
     /// The next `data` (or comment, with its colon) as text; `None` at the end.
