@@ -8,8 +8,8 @@ mod command_line;
 mod errors;
 mod failures;
 mod headers;
-mod limits;
 mod lifecycle;
+mod limits;
 mod logs;
 mod models;
 mod parameters;
@@ -29,7 +29,8 @@ fn proxy_of(yaml: &str) -> Proxy {
     let emulator = Emulator::start(Options::default()).unwrap();
     let yaml = yaml.replace("{base_url}", &emulator.base_url());
     let text = format!("server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 2}}\n{yaml}");
-    let config = Config::parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    let config =
+        Config::parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
     Proxy::run(config, emulator)
 }
 

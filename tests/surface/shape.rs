@@ -14,7 +14,9 @@ pub(crate) struct Told {
 
 #[track_caller]
 pub(crate) fn keys(object: &Value, expected: &[&str]) {
-    let object = object.as_object().unwrap_or_else(|| panic!("no object: {object}"));
+    let object = object
+        .as_object()
+        .unwrap_or_else(|| panic!("no object: {object}"));
     let mut got: Vec<&str> = object.keys().map(String::as_str).collect();
     let mut expected = expected.to_vec();
     got.sort_unstable();
@@ -108,10 +110,7 @@ pub(crate) fn completion<'a>(answer: &'a Answer, model: &str) -> &'a str {
 #[track_caller]
 fn is_finish_reason(reason: &Value) {
     let reason = reason.as_str().unwrap();
-    assert!(
-        ["stop", "length", "content_filter"].contains(&reason),
-        "{reason}"
-    );
+    assert!(["stop", "length", "content_filter"].contains(&reason), "{reason}");
 }
 
 /// The headers of a stream.
@@ -185,7 +184,14 @@ pub(crate) fn stream(mut events: Events, model: &str, include_usage: bool) -> To
 
 #[track_caller]
 fn frame(chunk: &Value, first: &Value, model: &str, include_usage: bool) {
-    let mut expected = vec!["id", "object", "created", "model", "system_fingerprint", "choices"];
+    let mut expected = vec![
+        "id",
+        "object",
+        "created",
+        "model",
+        "system_fingerprint",
+        "choices",
+    ];
     if include_usage {
         expected.push("usage");
     }

@@ -48,8 +48,7 @@ fn every_plain_answer_has_the_strict_shape() {
                 let answer = proxy.chat(&question(name));
                 expected(name, shape::completion(&answer, name));
                 let choice = &answer.json["choices"][0];
-                // A plain reply of Chipp's always says stop.
-                assert_eq!(choice["finish_reason"], "stop", "{name}");
+                assert_eq!(choice["finish_reason"], reason(name), "{name}");
             }
             Ends::Empty => {
                 let answer = proxy.chat(&question(name));
@@ -103,7 +102,10 @@ fn usage_is_chipps_own_or_an_estimate_and_says_so() {
     ] {
         let answer = proxy.chat(&question(name));
         assert_eq!(answer.header("x-chipp-usage"), source, "{name}");
-        assert!(answer.json["usage"]["completion_tokens"].as_u64().unwrap() > 0, "{name}");
+        assert!(
+            answer.json["usage"]["completion_tokens"].as_u64().unwrap() > 0,
+            "{name}"
+        );
     }
 }
 
@@ -112,7 +114,10 @@ fn an_app_that_refuses_once_answers_the_second_time() {
     let proxy = Proxy::start();
     let first = proxy.chat(&question("flaky-503"));
     assert_eq!((first.status, first.code()), (502, "upstream_error"));
-    expected("flaky-503", shape::completion(&proxy.chat(&question("flaky-503")), "flaky-503"));
+    expected(
+        "flaky-503",
+        shape::completion(&proxy.chat(&question("flaky-503")), "flaky-503"),
+    );
     let streamed = proxy.stream(&question("flaky-503"));
     assert_eq!(streamed.status, 502);
     shape::stream(proxy.stream(&question("flaky-503")), "flaky-503", false);

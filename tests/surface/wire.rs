@@ -51,8 +51,14 @@ fn gzip_bodies() {
     }
     let (first, second) = body.as_bytes().split_at(10);
     let members = [gzip(first), gzip(second)].concat();
-    assert_eq!(post(proxy.listen, &[("content-encoding", "gzip")], &members).status, 200);
-    assert_eq!(post(proxy.listen, &[("content-encoding", "identity")], body.as_bytes()).status, 200);
+    assert_eq!(
+        post(proxy.listen, &[("content-encoding", "gzip")], &members).status,
+        200
+    );
+    assert_eq!(
+        post(proxy.listen, &[("content-encoding", "identity")], body.as_bytes()).status,
+        200
+    );
 
     let broken = (400, INVALID, None, None);
     let half = &coded[..coded.len() / 2];
@@ -153,7 +159,10 @@ fn an_old_client_gets_a_stream_that_ends_with_the_connection() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("transfer-encoding"), "");
     let text = String::from_utf8(answer.body).unwrap();
-    assert!(text.starts_with("data: {") && text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert!(
+        text.starts_with("data: {") && text.ends_with("data: [DONE]\n\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -171,7 +180,8 @@ fn a_large_history_passes() {
 #[test]
 fn odd_characters_pass_and_lone_surrogates_do_no_harm() {
     let proxy = Proxy::start();
-    let body = br#"{"model":"gpt-4o","messages":[{"role":"user","content":"\ud83e\udd80 \u0000 \ud83e \udd80!"}]}"#;
+    let body =
+        br#"{"model":"gpt-4o","messages":[{"role":"user","content":"\ud83e\udd80 \u0000 \ud83e \udd80!"}]}"#;
     let answer = post(proxy.listen, &[], body);
     assert_eq!(answer.status, 200, "{answer:?}");
     let heard = proxy.emulator.requests()[0].heard();
