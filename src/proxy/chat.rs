@@ -11,7 +11,7 @@ use crate::catalog::Route;
 use crate::chipp::{self, ErrorKind, Failure};
 use crate::config::Strategy;
 use crate::ids::{ChatSessionId, CompletionId};
-use crate::limits::{Standing, Subject};
+use crate::limits::{Denied, Standing, Subject};
 use crate::openai::Error;
 use crate::openai::chat::ChatRequest;
 use crate::openai::chunk::IncludeUsage;
@@ -125,7 +125,14 @@ impl Call {
         ));
         exchange.record.alias = Some(Arc::clone(&route.alias));
         let user = hints.user.as_deref().or(request.user.as_deref());
-        exchange.standing = or_refuse!(admit(worker, caller, user, &route, &request.model));
+        exchange.standing = match admit(worker, caller, user, &route) {
+            Ok(standing) => standing,
+            Err(denied) => {
+                // Who is denied is told how the limit stands, too.
+                exchange.standing = Some(denied.standing);
+                return Err(Refused::new(error::denied(&denied, &request.model), exchange));
+            }
+        };
         exchange.ignored = or_refuse!(translate::request::parameters(
             &request,
             &route,
@@ -448,8 +455,7 @@ fn admit(
     caller: &Caller,
     user: Option<&str>,
     route: &Route,
-    model: &str,
-) -> Result<Option<Standing>, Error> {
+) -> Result<Option<Standing>, Denied> {
     let shared = &worker.shared;
     let user = user.map(|user| {
         let scope = ScopeParts {
@@ -466,10 +472,11 @@ fn admit(
         key_limit: caller.requests_per_minute,
         model: (&route.alias, route.requests_per_minute),
     };
-    shared.limits.admit(&subject).map_err(|denied| {
+    let admitted = shared.limits.admit(&subject);
+    if let Err(denied) = &admitted {
         shared.metrics.denied(denied.standing.rule.as_str());
-        error::denied(&denied, model)
-    })
+    }
+    admitted
 }
 
 /// Seconds since 1970, for `created`.
