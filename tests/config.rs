@@ -11,7 +11,8 @@
 use std::time::Duration;
 
 use chipp_proxy::catalog::{Images, Tools};
-use chipp_proxy::config::{Auth, Config, Environment, LogFormat, OnParameter, Problems, Strategy, schema};
+use chipp_proxy::config::{Auth, Config, Environment, LogFormat, Problems, Strategy, schema};
+use chipp_proxy::translate::request::OnParameter;
 
 const SECRET: &str = "sk-do-not-show-1234567890";
 const DIGITS: &str = "91827364554637281900";

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::dial::Dialler;
-use super::head::{self, Endpoint, Heads};
+use super::head::{self, Echo, Endpoint, Heads};
 use super::pool::Pool;
 use super::{Body, BuildError, Framing, SendError, SendErrorKind, Sent, Tls};
 use crate::config::{Timeouts, Upstream};
@@ -24,6 +24,9 @@ struct Inner {
     heads: Heads,
     pool: Pool,
     timeouts: Timeouts,
+    /// Whether an answer has come with the correlation id of its request. Chipp documents no echo, and may give the
+    /// header a meaning of its own; only of an upstream that echoes, another id says that the answer is another's.
+    echoes: Cell<bool>,
 }
 
 /// One request.
@@ -76,6 +79,7 @@ impl Client {
             heads,
             pool: Pool::new(dialler, endpoint.uri),
             timeouts: settings.timeouts,
+            echoes: Cell::new(false),
         })))
     }
 
@@ -103,7 +107,7 @@ impl Inner {
             if due == call.deadline { SendErrorKind::TotalTimeout } else { SendErrorKind::HeadTimeout }
         })??;
         // No await from here on: the connection may be back in the pool, and others must not meet it there.
-        let framing = head::framing(&head, call.correlation_id);
+        let framing = self.check_echo(&head, call.correlation_id).and_then(|()| head::framing(&head));
         if is_out_of_step(&head, &payload, framing) {
             tracing::debug!(
                 "the connections to the upstream are replaced: an answer did not fit its request"
@@ -117,6 +121,15 @@ impl Inner {
             retry_after: if success { None } else { head::retry_after(&head.headers, SystemTime::now()) },
             body: Body::new(payload, framing?, self.timeouts.idle, call.deadline),
         })
+    }
+
+    fn check_echo(&self, head: &ResponseHead, correlation_id: &str) -> Result<(), SendErrorKind> {
+        match head::echo(head, correlation_id) {
+            Echo::Other if self.echoes.get() => return Err(SendErrorKind::Mismatched),
+            Echo::Same => self.echoes.set(true),
+            Echo::Other | Echo::None => {}
+        }
+        Ok(())
     }
 }
 
