@@ -13,7 +13,7 @@ use crate::config::{Auth, ClientKey};
 use crate::ids::MAX_ID_BYTES;
 
 /// `auth.mode`, `None` if it is wrong; without one, keys are wanted, as the safest.
-pub(super) fn mode(reader: &mut Reader, raw: &RawAuth, listen: SocketAddr) -> Option<Mode> {
+pub(super) fn mode(reader: &mut Reader<'_>, raw: &RawAuth, listen: SocketAddr) -> Option<Mode> {
     let allowed = reader.value("auth.allow_open_on_network", raw.allow_open_on_network.as_ref());
     let mode = match reader.value("auth.mode", raw.mode.as_ref()) {
         Read::Good(mode) => mode,
@@ -32,7 +32,7 @@ pub(super) fn mode(reader: &mut Reader, raw: &RawAuth, listen: SocketAddr) -> Op
     Some(mode)
 }
 
-pub(super) fn check(reader: &mut Reader, raw: &RawAuth, mode: Option<Mode>, models: &RawModels) -> Auth {
+pub(super) fn check(reader: &mut Reader<'_>, raw: &RawAuth, mode: Option<Mode>, models: &RawModels) -> Auth {
     let raw_keys = raw.keys.as_deref().unwrap_or_default();
     let keys = keys(reader, raw_keys, models);
     match mode {
@@ -63,7 +63,7 @@ pub(super) fn check(reader: &mut Reader, raw: &RawAuth, mode: Option<Mode>, mode
     }
 }
 
-fn keys(reader: &mut Reader, raw: &[RawKey], models: &RawModels) -> Vec<ClientKey> {
+fn keys(reader: &mut Reader<'_>, raw: &[RawKey], models: &RawModels) -> Vec<ClientKey> {
     let mut names = HashMap::new();
     let mut hashes = HashMap::new();
     let mut keys = Vec::new();
@@ -88,7 +88,7 @@ fn keys(reader: &mut Reader, raw: &[RawKey], models: &RawModels) -> Vec<ClientKe
 }
 
 fn name(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     path: &str,
     raw: &RawKey,
     names: &mut HashMap<String, String>,
@@ -111,7 +111,7 @@ fn name(
 }
 
 fn sha256(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     path: &str,
     raw: &RawKey,
     hashes: &mut HashMap<KeyHash, String>,
@@ -135,7 +135,12 @@ fn sha256(
     read.into_iter().map(|(_, hash)| hash.0).collect()
 }
 
-fn allowed_models(reader: &mut Reader, path: &str, raw: &RawKey, models: &RawModels) -> Option<Vec<String>> {
+fn allowed_models(
+    reader: &mut Reader<'_>,
+    path: &str,
+    raw: &RawKey,
+    models: &RawModels,
+) -> Option<Vec<String>> {
     let list = raw.models.as_ref()?;
     let read = reader.list(path, Some(list)).or(Vec::new());
     if list.len_as_written() == 0 {

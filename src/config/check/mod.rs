@@ -52,7 +52,7 @@ pub(super) fn check(
     })
 }
 
-fn limits(reader: &mut Reader, raw: &RawLimits) -> Limits {
+fn limits(reader: &mut Reader<'_>, raw: &RawLimits) -> Limits {
     reader.value::<Store>("limits.store", raw.store.as_ref());
     reader.value::<OnStoreFailure>("limits.on_store_failure", raw.on_store_failure.as_ref());
     Limits {
@@ -63,7 +63,7 @@ fn limits(reader: &mut Reader, raw: &RawLimits) -> Limits {
 }
 
 /// The one limit of a set that is supported; the others are problems.
-fn requests_per_minute(reader: &mut Reader, path: &str, raw: Option<&RawRule>) -> Option<NonZeroU32> {
+fn requests_per_minute(reader: &mut Reader<'_>, path: &str, raw: Option<&RawRule>) -> Option<NonZeroU32> {
     let raw = raw?;
     let planned = [
         ("requests_per_day", &raw.requests_per_day),
@@ -79,7 +79,7 @@ fn requests_per_minute(reader: &mut Reader, path: &str, raw: Option<&RawRule>) -
     reader.value(&path, raw.requests_per_minute.as_ref()).good()
 }
 
-fn parameters(reader: &mut Reader, raw: &RawParameters) -> Parameters {
+fn parameters(reader: &mut Reader<'_>, raw: &RawParameters) -> Parameters {
     Parameters {
         unsupported: reader
             .value("parameters.unsupported", raw.unsupported.as_ref())
@@ -90,7 +90,7 @@ fn parameters(reader: &mut Reader, raw: &RawParameters) -> Parameters {
     }
 }
 
-fn telemetry(reader: &mut Reader, raw: &RawTelemetry) -> Telemetry {
+fn telemetry(reader: &mut Reader<'_>, raw: &RawTelemetry) -> Telemetry {
     if let Read::Good(otlp) = reader.value("telemetry.otlp", raw.otlp.as_ref())
         && otlp.0.is_some()
     {

@@ -11,7 +11,7 @@ use crate::ids::MAX_ID_BYTES;
 
 /// `upstream.api_key`. In passthrough mode it is not even read: the shipped file has it, and the mode may come from
 /// the environment, where a key cannot be taken away.
-pub(super) fn default_key(reader: &mut Reader, raw: &RawUpstream, mode: Option<Mode>) -> Read<Secret> {
+pub(super) fn default_key(reader: &mut Reader<'_>, raw: &RawUpstream, mode: Option<Mode>) -> Read<Secret> {
     if mode == Some(Mode::Passthrough) {
         return Read::Absent;
     }
@@ -20,7 +20,7 @@ pub(super) fn default_key(reader: &mut Reader, raw: &RawUpstream, mode: Option<M
 
 /// `mode` is `None` where it was wrong itself.
 pub(super) fn check(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     raw: &RawModels,
     mode: Option<Mode>,
     default: &Read<Secret>,
@@ -75,7 +75,7 @@ pub(super) fn check(
 
 /// The key of an alias: its own, else the default. A default that was wrong has been told once, for all.
 fn key(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     path: &str,
     model: &RawModel,
     mode: Option<Mode>,

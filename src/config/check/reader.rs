@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use crate::config::environment::Environment;
-use crate::config::fill::Filler;
+use crate::config::fill::fill;
 use crate::config::load::read_capped;
 use crate::config::problem::{Problem, Problems};
 use crate::config::secret::Secret;
@@ -37,15 +37,15 @@ impl<T> Read<T> {
 }
 
 /// Fills in variables, reads values, collects problems.
-pub(super) struct Reader {
-    filler: Filler,
+pub(super) struct Reader<'a> {
+    environment: &'a Environment,
     problems: Vec<Problem>,
 }
 
-impl Reader {
-    pub(super) fn new(environment: &Environment, problems: Vec<Problem>) -> Self {
+impl<'a> Reader<'a> {
+    pub(super) fn new(environment: &'a Environment, problems: Vec<Problem>) -> Self {
         Self {
-            filler: Filler::new(environment),
+            environment,
             problems,
         }
     }
@@ -75,7 +75,7 @@ impl Reader {
         let Some(written) = written else {
             return Read::Absent;
         };
-        match self.filler.fill(written.as_str()) {
+        match fill(written.as_str(), self.environment) {
             Ok(text) => match read_text(&text, written.as_str()) {
                 Ok(value) => return Read::Good(value),
                 Err(message) => self.problem(path, message),
@@ -116,7 +116,7 @@ impl Reader {
                     })
                     .collect()
             }
-            Some(List::Joined(joined)) => match self.filler.fill(joined.as_str()) {
+            Some(List::Joined(joined)) => match fill(joined.as_str(), self.environment) {
                 Ok(text) => text
                     .split(',')
                     .enumerate()

@@ -20,7 +20,7 @@ const MAX_DRAIN: Duration = Duration::from_secs(60 * 60);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
 
-pub(super) fn check(reader: &mut Reader, raw: &RawServer) -> Server {
+pub(super) fn check(reader: &mut Reader<'_>, raw: &RawServer) -> Server {
     reader.unsupported("server.tls", raw.tls.as_ref());
     reader.unsupported("server.cors", raw.cors.as_ref());
     let listen = reader.value("server.listen", raw.listen.as_ref()).or(LISTEN);
@@ -62,7 +62,7 @@ pub(super) fn check(reader: &mut Reader, raw: &RawServer) -> Server {
     }
 }
 
-fn keep_alive_comment(reader: &mut Reader, raw: &RawServer) -> Option<Duration> {
+fn keep_alive_comment(reader: &mut Reader<'_>, raw: &RawServer) -> Option<Duration> {
     let path = "server.keep_alive_comment";
     match reader.value(path, raw.keep_alive_comment.as_ref()) {
         Read::Good(OrOff(None)) => None,

@@ -18,7 +18,7 @@ const MAX_CAPACITY: usize = 10_000_000;
 const USER_HEADERS: [&str; 2] = ["x-user-id", "x-openwebui-user-id"];
 const CONVERSATION_HEADERS: [&str; 2] = ["x-conversation-id", "x-openwebui-chat-id"];
 
-pub(super) fn check(reader: &mut Reader, raw: &RawSessions) -> Sessions {
+pub(super) fn check(reader: &mut Reader<'_>, raw: &RawSessions) -> Sessions {
     let strategy = reader.value("sessions.strategy", raw.strategy.as_ref());
     reader.value::<Store>("sessions.store", raw.store.as_ref());
     let ttl = reader.within("sessions.ttl", raw.ttl.as_ref(), &TTL_RANGE, "from 1s to 365days");
@@ -55,7 +55,7 @@ pub(super) fn check(reader: &mut Reader, raw: &RawSessions) -> Sessions {
 
 /// A list of headers. One that was `seen` before would make a user of a conversation, or count twice.
 fn headers(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     path: &str,
     list: Option<&List<HeaderName>>,
     default: &[&str],

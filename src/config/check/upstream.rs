@@ -17,7 +17,7 @@ const IDLE: Duration = Duration::from_secs(2 * 60);
 const TOTAL: Duration = Duration::from_secs(10 * 60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) fn check(reader: &mut Reader, raw: &RawUpstream) -> Upstream {
+pub(super) fn check(reader: &mut Reader<'_>, raw: &RawUpstream) -> Upstream {
     let base_url = reader.value("upstream.base_url", raw.base_url.as_ref());
     let base_url = base_url.or(BaseUrl(BASE_URL.into())).0;
     let timeouts = timeouts(reader, raw.timeouts.as_ref());
@@ -44,7 +44,7 @@ pub(super) fn check(reader: &mut Reader, raw: &RawUpstream) -> Upstream {
     }
 }
 
-fn timeouts(reader: &mut Reader, raw: Option<&RawTimeouts>) -> Timeouts {
+fn timeouts(reader: &mut Reader<'_>, raw: Option<&RawTimeouts>) -> Timeouts {
     let none = RawTimeouts::default();
     let raw = raw.unwrap_or(&none);
     let total = timeout(reader, "total", raw.total.as_ref(), TOTAL, None);
@@ -75,7 +75,7 @@ fn timeouts(reader: &mut Reader, raw: Option<&RawTimeouts>) -> Timeouts {
 
 /// One clock, `None` if it is wrong. It must not be longer than the `outer` one; a default is cut to it.
 fn timeout(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     key: &str,
     written: Option<&Written<Duration>>,
     default: Duration,
