@@ -1,10 +1,10 @@
 """The image without an engine: the program alone in a root, as the image's user, with the image's commands.
 
-A runtime adds two files to an empty image, /etc/hosts and /etc/resolv.conf. The C library must find the upstream's
-address with these alone, which a static one may fail to do. In a network namespace, so that the ports are free and the
-name server is ours:
+A runtime adds two files to an empty image that matter here, /etc/hosts and /etc/resolv.conf. The C library must find the
+upstream's address with these alone, which a static one may fail to do. In namespaces of its own, so that the ports are
+free, the name server is ours, and no process is left behind:
 
-    unshare --net python3 tests/deploy/empty_root.py hosts|dns|unknown PROGRAM
+    unshare --net --pid --fork --kill-child python3 tests/deploy/empty_root.py hosts|dns|unknown PROGRAM
 """
 
 import hashlib
@@ -32,9 +32,10 @@ def main(names, program):
     with tempfile.TemporaryDirectory() as root:
         furnish(root, program, names)
         before = sorted(os.walk(root))
-        emulator = start(root, ["/chipp-proxy", "emulate"], {}, "stdout", "pretended at")
-        proxy = start(root, dockerfile.command(), environment(), "stderr", '"serving"')
+        emulator = proxy = None
         try:
+            emulator = start(root, ["/chipp-proxy", "emulate"], {}, "stdout", "pretended at")
+            proxy = start(root, dockerfile.command(), environment(), "stderr", '"serving"')
             assert run(root, dockerfile.health_check()) == (0, "ready\n")
             status, answer = ask()
             if names == "unknown":
@@ -42,8 +43,8 @@ def main(names, program):
             else:
                 assert status == 200 and answer["choices"][0]["message"]["content"], (status, answer)
         finally:
-            assert stop(proxy) == 0
-            assert stop(emulator) == 0
+            statuses = [stop(process) for process in (proxy, emulator) if process]
+        assert statuses == [0, 0], statuses
         assert run(root, dockerfile.health_check())[0] == 1
         assert sorted(os.walk(root)) == before, "it writes files"
 
@@ -69,9 +70,9 @@ def environment():
 
 
 def enter(root):
+    user, group = dockerfile.user()
     os.chroot(root)
     os.chdir("/")
-    user, group = dockerfile.user()
     # Root of a user namespace, which is somebody else outside, cannot become a third.
     if is_real_root:
         os.setgroups([])
