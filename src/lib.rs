@@ -1,4 +1,53 @@
-//! chipp-proxy.
+//! An OpenAI-compatible translating proxy for Chipp.
+//!
+//! Clients speak OpenAI's API and resend the whole history with every request; Chipp has an API of its own, and
+//! remembers the history itself. The proxy stands between: it maps the model's alias to a Chipp app, finds the
+//! session that holds this very conversation, sends only what is new, and writes the answer in OpenAI's strict shape.
+//!
+//! # The house
+//!
+//! Four storeys; a room uses rooms below it, never above.
+//!
+//! | storey | rooms | what for |
+//! |---|---|---|
+//! | roof | `main`, [`cli`], [`app`], [`sandbox`] | wiring, signals, exit codes |
+//! | 3 | [`api`] | HTTP towards clients: routes, headers, bodies, the one place where an error becomes HTTP |
+//! | 2 | [`proxy`] | the use case: one exchange from its start to its settlement |
+//! | 1 | [`session`] [`limits`] [`upstream`] [`config`] [`telemetry`] | state and IO, at their rims only |
+//! | ground | [`openai`] [`chipp`] [`translate`] [`catalog`] [`ids`] | pure: no IO, no clock, no framework |
+//! | annexe | [`emulator`] | a pretend Chipp; it imports nothing of the code that it judges |
+//!
+//! Two vocabularies meet in one place. [`chipp::Event`] is what any of Chipp's dialects decodes to, and what any of
+//! OpenAI's shapes is written from; so a new dialect or a new shape is one piece of code, not one for each pair.
+//!
+//! # The life of a request
+//!
+//! 1. [`api`] finds the endpoint, begins the [`telemetry::Record`], and judges the credential: a
+//!    [`proxy::Caller`] or 401, before the body is looked at.
+//! 2. The body becomes an [`openai::chat::ChatRequest`], or a 400 that names the field.
+//! 3. [`catalog`] gives the route, [`limits`] the permit, [`translate`] Chipp's messages.
+//! 4. [`session::Turn::begin`] hashes the history and takes the session that holds the longest beginning of it.
+//! 5. [`upstream`] sends what that session does not hold yet, and hands back a head and bytes.
+//! 6. [`chipp::stream`] (or [`chipp::Reply`]) decodes them into events. If they show that Chipp has forgotten the
+//!    session, and nothing has gone out, the whole history is sent anew.
+//! 7. [`openai::chunk`] (or [`openai::completion`]) writes the answer. The head of a stream is held back until Chipp
+//!    has shown that it answers, so that a failure before that is a real HTTP status.
+//! 8. The exchange is settled once: the session put away before the last bytes go out, the counters, one log line.
+//!
+//! # Invariants
+//!
+//! - **Exact history.** What the session holds, and then what is sent, is what the client said: for every request
+//!   that reaches Chipp. In doubt the session is forgotten and the history is replayed into a new one.
+//! - **A session has one user.** It is taken out of the store while a request uses it, and only its own scope (the
+//!   credential, the user, the app, the client's conversation id) can find it.
+//! - **A reply ends in exactly one `Finish` or `Failure`.** Bytes that end without their dialect's end are a failure;
+//!   a stream to a client ends in `[DONE]` only after a `Finish`.
+//! - **Nothing is retried that may have been carried out.** An app's actions can send e-mails.
+//! - **Nothing leaks.** No key, app id, session id, or text of a message reaches a log, a metric, or an error; secret
+//!   types print as `***`.
+//! - **A request keeps one snapshot of the configuration.**
+//! - **No lock is held across an await**, and every buffer, queue, wait and loop has a named limit.
+//! - **A panic ends one request**, with a 500 in OpenAI's shape, and not the process.
 
 pub mod api;
 pub mod app;

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{PATIENCE, Proxy, dialogue};
+use support::{Proxy, dialogue};
 
 /// What every request that reached Chipp heard in all, as (role, content).
 fn heard(proxy: &Proxy) -> Vec<Vec<(String, String)>> {

@@ -51,7 +51,7 @@ fn value_of<'a>(reference: &'a str, environment: &'a Environment) -> Result<&'a 
         return Err("has a `${…}` that cannot be read: write `${NAME}` or `${NAME:-default}`".into());
     }
     match (environment.value(name), default) {
-        (Some(""), Some(default)) | (None, Some(default)) => Ok(default),
+        (Some("") | None, Some(default)) => Ok(default),
         (Some(value), _) => Ok(value),
         (None, None) => Err(format!("the environment variable `{name}` is not set")),
     }

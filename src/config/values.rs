@@ -76,9 +76,7 @@ impl FromText for NonZeroU32 {
 impl FromText for Duration {
     fn from_text(text: &str) -> Result<Self, String> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!(
-                "has no unit: write `{text}s` for seconds, `{text}ms` or `{text}m`"
-            ));
+            return Err("has no unit: write it like `30s` for seconds, `250ms` or `5m`".into());
         }
         humantime::parse_duration(text)
             .map_err(|_| "is not a duration: write it like `250ms`, `30s`, `5m` or `24h`".into())

@@ -274,7 +274,7 @@ mod tests {
         }
         let users = limits.user.as_ref().unwrap();
         assert_eq!(users.buckets.len(), 100);
-        while users.buckets.len() > 0 {
+        while !users.buckets.is_empty() {
             limits.sweep();
             std::thread::yield_now();
         }

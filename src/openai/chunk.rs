@@ -4,7 +4,7 @@
 
 use crate::ids::CompletionId;
 use crate::openai::Error;
-use crate::openai::completion::{FinishReason, SYSTEM_FINGERPRINT, write_string, write_usage};
+use crate::openai::completion::{FinishReason, SYSTEM_FINGERPRINT, write_string};
 use crate::openai::usage::Usage;
 
 /// Whether the client asked for `stream_options.include_usage`.
@@ -79,7 +79,7 @@ impl ChunkWriter {
         if self.include_usage == IncludeUsage::Yes {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(b"[],\"usage\":");
-            write_usage(out, usage);
+            usage.write_json(out);
             out.extend_from_slice(b"}\n\n");
         }
         out.extend_from_slice(DONE);

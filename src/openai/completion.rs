@@ -64,18 +64,12 @@ impl Completion<'_> {
         );
         body.extend_from_slice(self.finish_reason.as_str().as_bytes());
         body.extend_from_slice(b"\"}],\"usage\":");
-        write_usage(&mut body, self.usage);
+        self.usage.write_json(&mut body);
         body.extend_from_slice(b",\"system_fingerprint\":\"");
         body.extend_from_slice(SYSTEM_FINGERPRINT.as_bytes());
         body.extend_from_slice(b"\"}");
         body
     }
-}
-
-/// Appends the usage object.
-pub(crate) fn write_usage(out: &mut Vec<u8>, usage: Usage) {
-    // Numbers into a Vec cannot fail.
-    let _ = serde_json::to_writer(out, &usage);
 }
 
 /// Appends `text` as a JSON string.

@@ -1,9 +1,6 @@
 //! `usage`: what a completion cost in tokens, and the estimate for when the upstream does not say.
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
-
-/// Tokens of a prompt and its completion. Serializes as OpenAI's whole object: the total is their sum, and the details,
-/// of which Chipp says nothing, are zeros.
+/// Tokens of a prompt and its completion. On the wire the total is their sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// `prompt_tokens`
@@ -17,34 +14,27 @@ impl Usage {
     pub const fn total_tokens(self) -> u64 {
         self.prompt_tokens.saturating_add(self.completion_tokens)
     }
-}
 
-impl Serialize for Usage {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Usage", 5)?;
-        object.serialize_field("prompt_tokens", &self.prompt_tokens)?;
-        object.serialize_field("completion_tokens", &self.completion_tokens)?;
-        object.serialize_field("total_tokens", &self.total_tokens())?;
-        object.serialize_field("prompt_tokens_details", &PromptDetails::default())?;
-        object.serialize_field("completion_tokens_details", &CompletionDetails::default())?;
-        object.end()
+    /// Appends the whole object; the details, of which Chipp says nothing, are constant.
+    pub fn write_json(self, out: &mut Vec<u8>) {
+        let numbers = [
+            ("{\"prompt_tokens\":", self.prompt_tokens),
+            (",\"completion_tokens\":", self.completion_tokens),
+            (",\"total_tokens\":", self.total_tokens()),
+        ];
+        for (key, number) in numbers {
+            out.extend_from_slice(key.as_bytes());
+            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        }
+        out.extend_from_slice(DETAILS.as_bytes());
     }
 }
 
-#[derive(Default, serde::Serialize)]
-struct PromptDetails {
-    cached_tokens: u64,
-    audio_tokens: u64,
-}
-
-#[derive(Default, serde::Serialize)]
-#[expect(clippy::struct_field_names, reason = "the wire's names")]
-struct CompletionDetails {
-    reasoning_tokens: u64,
-    audio_tokens: u64,
-    accepted_prediction_tokens: u64,
-    rejected_prediction_tokens: u64,
-}
+const DETAILS: &str = concat!(
+    r#","prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"#,
+    r#""completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"#,
+    r#""accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}"#
+);
 
 /// Bytes of text that count as one token where nobody has counted.
 pub const BYTES_PER_TOKEN: usize = 4;
@@ -59,6 +49,12 @@ pub fn estimate_tokens(bytes: usize) -> u64 {
 mod tests {
     use super::*;
 
+    fn written(usage: Usage) -> String {
+        let mut out = Vec::new();
+        usage.write_json(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn usage_is_openais_whole_object() {
         let usage = Usage {
@@ -66,7 +62,7 @@ mod tests {
             completion_tokens: 12,
         };
         assert_eq!(
-            serde_json::to_string(&usage).unwrap(),
+            written(usage),
             concat!(
                 r#"{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21,"#,
                 r#""prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"#,

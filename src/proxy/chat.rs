@@ -180,7 +180,7 @@ impl Call {
             key_owner,
             accept,
             body,
-            client_body: client_body.clone(),
+            client_body,
         })
     }
 
@@ -203,7 +203,7 @@ impl Call {
             let started = Instant::now();
             let body = reply.body.collect(MAX_REPLY_BYTES).await;
             self.exchange.waited(started.elapsed());
-            let body = body.map_err(|broken| self.broken(&broken))?;
+            let body = body.map_err(|broken| self.broken(broken))?;
             let mut answer = match chipp::Reply::parse(&body) {
                 Ok(answer) => answer,
                 Err(failure) if self.is_lost_session(&failure) => {
@@ -258,7 +258,7 @@ impl Call {
             };
             let sent = self.worker.client.send(call).await;
             self.exchange.waited(started.elapsed());
-            let mut reply = sent.map_err(|failed| self.unsent(&failed))?;
+            let mut reply = sent.map_err(|failed| self.unsent(failed))?;
             if reply.status == 200 {
                 if self.is_forgotten(reply.session.as_ref()) {
                     self.replay()?;
@@ -344,7 +344,7 @@ impl Call {
     }
 
     /// No answer came.
-    fn unsent(&mut self, failed: &upstream::SendError) -> Error {
+    fn unsent(&mut self, failed: upstream::SendError) -> Error {
         self.exchange
             .record
             .metrics()
@@ -384,7 +384,7 @@ impl Call {
     }
 
     /// The reply's body broke off.
-    pub(super) fn broken(&mut self, broken: &upstream::BodyError) -> Error {
+    pub(super) fn broken(&mut self, broken: upstream::BodyError) -> Error {
         self.exchange
             .record
             .metrics()

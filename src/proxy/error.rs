@@ -7,7 +7,7 @@ use crate::openai::error::Exhausted;
 use crate::upstream::{BodyError, SendError, SendErrorKind};
 
 /// The error for a request that got no answer.
-pub(super) fn unsent(failed: &SendError) -> Error {
+pub(super) fn unsent(failed: SendError) -> Error {
     match failed.kind {
         SendErrorKind::ConnectTimeout | SendErrorKind::HeadTimeout | SendErrorKind::TotalTimeout => {
             Error::upstream_timeout()
@@ -25,7 +25,7 @@ pub(super) fn unsent(failed: &SendError) -> Error {
 }
 
 /// The error for an answer whose body broke off.
-pub(super) fn broken(broken: &BodyError) -> Error {
+pub(super) fn broken(broken: BodyError) -> Error {
     match broken {
         BodyError::IdleTimeout | BodyError::TotalTimeout => Error::upstream_timeout(),
         BodyError::Cut | BodyError::Malformed | BodyError::TooLarge => Error::upstream_error(),
@@ -47,7 +47,7 @@ pub(super) fn denied(denied: &Denied, model: &str) -> Error {
 }
 
 /// The word for the metric.
-pub(super) fn send_kind(failed: &SendError) -> &'static str {
+pub(super) fn send_kind(failed: SendError) -> &'static str {
     match failed.kind {
         SendErrorKind::Unsendable => "unsendable",
         SendErrorKind::Resolve => "resolve",
@@ -65,7 +65,7 @@ pub(super) fn send_kind(failed: &SendError) -> &'static str {
 }
 
 /// The word for the metric.
-pub(super) fn body_kind(broken: &BodyError) -> &'static str {
+pub(super) fn body_kind(broken: BodyError) -> &'static str {
     match broken {
         BodyError::Cut => "cut",
         BodyError::Malformed => "malformed_http",

@@ -165,7 +165,7 @@ impl Live {
                     return Some(Bytes::from_static(KEEP_ALIVE));
                 }
                 Read::Broken(broken) => {
-                    let error = self.call.broken(&broken);
+                    let error = self.call.broken(broken);
                     self.fail(&error, &mut out);
                     return Some(out.into());
                 }
@@ -312,7 +312,7 @@ async fn prove(call: &mut Call, source: &mut Source, events: &mut VecDeque<Event
         }
         seen = events.len();
         if let Read::Broken(broken) = source.read(events).await {
-            return Err(call.broken(&broken));
+            return Err(call.broken(broken));
         }
     }
 }

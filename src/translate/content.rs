@@ -10,7 +10,7 @@ use crate::openai::chat::{Content, Message, Part, Role, ToolCall};
 ///
 /// # Errors
 /// 400 for a part that cannot be put into text: audio, files, images where the alias refuses them.
-pub fn text<'a>(message: Message<'a>, index: usize, images: Images) -> Result<Cow<'a, str>, Error> {
+pub fn text(message: Message<'_>, index: usize, images: Images) -> Result<Cow<'_, str>, Error> {
     let spoken = match message.content {
         Content::Text(text) => text,
         Content::None => message.refusal.unwrap_or_default(),

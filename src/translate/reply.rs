@@ -69,16 +69,16 @@ mod tests {
         answer_bytes: 8,
     };
 
-    fn given(prompt: Option<u64>, completion: Option<u64>) -> Option<chipp::Usage> {
-        Some(chipp::Usage {
+    fn given(prompt: Option<u64>, completion: Option<u64>) -> chipp::Usage {
+        chipp::Usage {
             prompt_tokens: prompt,
             completion_tokens: completion,
-        })
+        }
     }
 
     #[test]
     fn given_counts_are_kept_and_missing_ones_estimated() {
-        let upstream = usage(given(Some(7), Some(9)), None, VOLUME);
+        let upstream = usage(Some(given(Some(7), Some(9))), None, VOLUME);
         assert_eq!(
             upstream,
             (
@@ -89,7 +89,7 @@ mod tests {
                 UsageSource::Upstream
             )
         );
-        let half = usage(given(Some(7), None), None, VOLUME);
+        let half = usage(Some(given(Some(7), None)), None, VOLUME);
         assert_eq!(
             half,
             (
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_cut_answer_is_counted_as_the_client_gets_it() {
-        let cut = usage(given(Some(7), Some(900)), Some(Cut::Length), VOLUME);
+        let cut = usage(Some(given(Some(7), Some(900))), Some(Cut::Length), VOLUME);
         assert_eq!(
             cut,
             (

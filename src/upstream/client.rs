@@ -114,7 +114,9 @@ impl Inner {
         // No await from here on: the connection may be back in the pool, and others must not meet it there.
         let framing = head::framing(&head, call.correlation_id);
         if is_out_of_step(&head, &payload, framing) {
-            tracing::warn!("the connections to the upstream are replaced: an answer did not fit its request");
+            tracing::debug!(
+                "the connections to the upstream are replaced: an answer did not fit its request"
+            );
             self.pool.replace();
         }
         let success = head.status.is_success();

@@ -20,9 +20,13 @@ static SESSION: HeaderName = HeaderName::from_static("x-chat-session-id");
 static CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const AGENT: &str = concat!("chipp-proxy/", env!("CARGO_PKG_VERSION"));
 
+/// The authority under which awc's pool keeps the connections, in place of the true one, which the dialler knows:
+/// awc hashes it letter by letter, twice a request.
+const POOL: &str = "chipp";
+
 /// Where requests go.
 pub(super) struct Endpoint {
-    /// Always `http`, see [`super::pool::Pool::new`].
+    /// The path is that of the request; for the rest see [`super::pool::Pool::new`] and [`POOL`].
     pub(super) uri: Uri,
     /// Without brackets.
     pub(super) host: String,
@@ -53,7 +57,7 @@ impl Endpoint {
         Ok(Self {
             uri: Uri::builder()
                 .scheme("http")
-                .authority(format!("{host}:{port}"))
+                .authority(POOL)
                 .path_and_query(format!("{path}/chat/completions"))
                 .build()
                 .map_err(|_| BuildError::BaseUrl)?,

@@ -90,7 +90,7 @@ impl Client {
                 reply.body.extend(chunk);
             }
         } else if let Some(length) = reply.head.header("content-length") {
-            let length = length.parse().unwrap();
+            let length: usize = length.parse().unwrap();
             while self.buffer.len() < length && self.fill()? {}
             reply.complete = self.buffer.len() >= length;
             reply.body = self.buffer.drain(..length.min(self.buffer.len())).collect();

@@ -1,7 +1,13 @@
 //! A running proxy with an emulator behind it, and a client for both, for the tests of the whole.
 
-#![expect(clippy::expect_used, reason = "test code outside of test functions")]
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    dead_code,
+    unreachable_pub,
+    reason = "test code outside of test functions, of which each test binary uses its part"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -12,7 +18,7 @@ use std::time::Duration;
 
 use chipp_proxy::app::Application;
 use chipp_proxy::config::{Config, Environment};
-use chipp_proxy::emulator::{BEHAVIOURS, Emulator, Options};
+use chipp_proxy::emulator::{BEHAVIOURS, Behaviour, Emulator, Options};
 use chipp_proxy::proxy::Shared;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -45,15 +51,16 @@ impl Proxy {
     /// As [`with`](Self::with), with more keys for `server` and `upstream`: `"drain: 1s, "`.
     pub fn with_sections(server: &str, upstream: &str, yaml: &str, options: Options) -> Self {
         let emulator = Emulator::start(options).expect("the emulator starts");
-        let models: String = BEHAVIOURS
-            .iter()
-            .map(|behaviour| format!("  {}: {}\n", behaviour.name, behaviour.app))
-            .collect();
+        let alias = |behaviour: &Behaviour| [behaviour.name, ": ", behaviour.app].concat();
+        let models = BEHAVIOURS.iter().map(alias).collect::<Vec<_>>().join(
+            "
+  ",
+        );
         let base_url = emulator.base_url();
         let text = format!(
             "server: {{{server}listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 2}}\n\
              upstream: {{{upstream}base_url: '{base_url}', api_key: live_test}}\n\
-             models:\n{models}{yaml}\n"
+             models:\n  {models}\n{yaml}\n"
         );
         let config = Config::parse(&text, &Environment::default()).expect("the configuration is good");
         Self::run(config, emulator)

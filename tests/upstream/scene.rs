@@ -64,6 +64,13 @@ pub(crate) async fn text(reply: Result<Reply, SendError>) -> String {
     String::from_utf8(body.to_vec()).unwrap()
 }
 
+/// Lets the reactor see what has happened to all sockets by now: it looks for events when it is asked for a later
+/// one.
+pub(crate) async fn see_events() {
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    TcpStream::connect(other.local_addr().unwrap()).await.unwrap();
+}
+
 pub(crate) struct Server(pub(crate) TcpListener);
 
 impl Server {
@@ -76,9 +83,13 @@ impl Server {
         (Self(listener), client)
     }
 
+    pub(crate) async fn accept(&self) -> Peer {
+        Peer(self.0.accept().await.unwrap().0)
+    }
+
     /// A connection on which a request has come.
     pub(crate) async fn ask(&self) -> (Peer, String) {
-        let mut peer = Peer(self.0.accept().await.unwrap().0);
+        let mut peer = self.accept().await;
         let request = peer.request().await.unwrap();
         (peer, request)
     }

@@ -159,17 +159,21 @@ impl<'a> Reader<'a> {
         match self.value(&file_path, file) {
             Read::Absent => self.value(&format!("{section}.api_key"), key),
             Read::Bad => Read::Bad,
-            Read::Good(path) => self.secret_file(&file_path, &path),
+            Read::Good(path) => {
+                let written = file.map(Written::as_str).unwrap_or_default();
+                self.secret_file(&file_path, &path, written)
+            }
         }
     }
 
-    fn secret_file(&mut self, at: &str, path: &Path) -> Read<Secret> {
+    /// The path is told as it was `written`: a key in the place of its file's name is a likely mistake.
+    fn secret_file(&mut self, at: &str, path: &Path, written: &str) -> Read<Secret> {
         let read = match read_capped(path) {
             Ok(text) => match text.trim_end_matches(['\r', '\n']) {
-                "" => Err(format!("{}: the file is empty", path.display())),
-                text => Secret::from_text(text).map_err(|error| format!("{}: {error}", path.display())),
+                "" => Err(format!("`{written}` is an empty file")),
+                text => Secret::from_text(text).map_err(|error| format!("what is in `{written}` {error}")),
             },
-            Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+            Err(error) => Err(format!("cannot read `{written}`: {error}")),
         };
         match read {
             Ok(secret) => Read::Good(secret),

@@ -26,13 +26,11 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawUpstream) -> Upstream {
     reader.value::<LearnSession>("upstream.learn_session", raw.learn_session.as_ref());
     reader.value::<EmptyReply>("upstream.empty_reply", raw.empty_reply.as_ref());
     let ca_file = reader.value("upstream.ca_file", raw.ca_file.as_ref()).good();
-    if let Some(path) = &ca_file
+    if let (Some(path), Some(written)) = (&ca_file, &raw.ca_file)
         && let Err(error) = File::open(path)
     {
-        reader.problem(
-            "upstream.ca_file",
-            format!("cannot read {}: {error}", path.display()),
-        );
+        let message = format!("cannot read `{}`: {error}", written.as_str());
+        reader.problem("upstream.ca_file", message);
     }
     Upstream {
         base_url,

@@ -30,7 +30,7 @@ pub(crate) use planned::{RawBreaker, RawCors, RawRedis, RawRetry, RawTls};
 /// `${VAR}` and `${VAR:-default}` in a value are filled from the environment, and
 /// `CHIPP_PROXY__SECTION__KEY=value` in the environment overrides any key outside of `models` and `auth.keys`.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, title = "chipp-proxy")]
 pub(crate) struct RawConfig {
     /// The listener and the process.
     pub server: Option<RawServer>,

@@ -90,7 +90,8 @@ impl<'p, 'a> At<'p, 'a> {
     /// `invalid_type`
     pub fn boolean(self) -> Result<bool, Error> {
         match self.value {
-            Value::Bool(value) => Ok(value),
+            Value::True => Ok(true),
+            Value::False => Ok(false),
             _ => Err(self.mismatch("a boolean")),
         }
     }
