@@ -14,7 +14,7 @@ const README: &str = include_str!("../README.md");
 fn yaml_blocks() -> Vec<&'static str> {
     let after_opening = README.split("```yaml\n").skip(1);
     after_opening
-        .map(|text| text.split("\n```").next().unwrap())
+        .filter_map(|text| text.split("\n```").next())
         .collect()
 }
 
