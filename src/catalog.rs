@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::config::Secret;
 use crate::ids::AppId;
+use crate::secret::Secret;
 
 /// What an alias stands for.
 #[derive(Clone, Debug)]

@@ -15,7 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::Application;
 use crate::config::{self, Config, Environment, LogFormat};
 use crate::emulator::{self, Emulator};
-use crate::{sandbox, telemetry};
+use crate::sandbox;
+use crate::telemetry;
 
 /// How long `health` waits.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);

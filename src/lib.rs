@@ -14,7 +14,7 @@
 //! | 3 | [`api`] | HTTP towards clients: routes, headers, bodies, the one place where an error becomes HTTP |
 //! | 2 | [`proxy`] | the use case: one exchange from its start to its settlement |
 //! | 1 | [`session`] [`limits`] [`upstream`] [`config`] [`telemetry`] | state and IO, at their rims only |
-//! | ground | [`openai`] [`chipp`] [`translate`] [`catalog`] [`ids`] | pure: no IO, no clock, no framework |
+//! | ground | [`openai`] [`chipp`] [`translate`] [`catalog`] [`ids`] [`secret`] | pure: no IO, no clock, no framework |
 //! | annexe | [`emulator`] | a pretend Chipp; it imports nothing of the code that it judges |
 //!
 //! Two vocabularies meet in one place. [`chipp::Event`] is what any of Chipp's dialects decodes to, and what any of
@@ -61,6 +61,7 @@ pub mod limits;
 pub mod openai;
 pub mod proxy;
 pub mod sandbox;
+pub mod secret;
 pub mod session;
 pub mod telemetry;
 pub mod translate;

@@ -1,13 +1,13 @@
 //! `POST /v1/chat/completions`
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use actix_web::body::{BodyStream, BoxBody};
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::{FutureExt as _, stream};
+use futures_util::stream;
 
+use crate::api::shield::shield;
 use crate::api::{hints, payload, respond};
 use crate::openai::Error;
 use crate::openai::chunk::error_event;
@@ -30,10 +30,8 @@ pub(super) async fn create(
         Ok(Answer::Plain { exchange, body }) => respond::json(exchange, body),
         Ok(Answer::Stream { head, frames }) => {
             let metrics = Arc::clone(&worker.shared.metrics);
-            respond::event_stream(
-                &head,
-                BoxBody::new(BodyStream::new(Box::pin(events(frames, metrics)))),
-            )
+            let body = BoxBody::new(BodyStream::new(Box::pin(events(frames, metrics))));
+            respond::event_stream(request.version(), &head, body)
         }
         Err(refused) => respond::refused(refused),
     }
@@ -58,10 +56,10 @@ fn events(
 ) -> impl stream::Stream<Item = Result<Bytes, std::convert::Infallible>> {
     stream::unfold(Some((frames, metrics)), |state| async {
         let (mut frames, metrics) = state?;
-        match AssertUnwindSafe(frames.next()).catch_unwind().await {
-            Ok(next) => next.map(|bytes| (Ok(bytes), Some((frames, metrics)))),
-            Err(_panic) => {
-                metrics.panics.inc();
+        match shield(&metrics, frames.next()).await {
+            Some(next) => next.map(|bytes| (Ok(bytes), Some((frames, metrics)))),
+            None => {
+                frames.panicked();
                 let mut out = Vec::new();
                 error_event(&Error::internal(), &mut out);
                 Some((Ok(out.into()), None))

@@ -1,5 +1,6 @@
 //! The names and the forms of headers that have no constant elsewhere.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
@@ -22,6 +23,37 @@ pub(super) const X_RATELIMIT_RESET_REQUESTS: HeaderName =
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
+/// Longest list of names in a header, in bytes: servers in front of us take some 4 KiB for the whole head.
+const MAX_NAMES_BYTES: usize = 512;
+
+/// Names, parted by commas, as a header can have them: a client may call its fields whatever it likes. Whole names
+/// only, and `...` for those for which there is no room.
+pub(super) fn names(list: &str) -> Cow<'_, str> {
+    let fits = |byte: u8| byte.is_ascii_graphic();
+    if list.len() <= MAX_NAMES_BYTES && list.bytes().all(fits) {
+        return Cow::Borrowed(list);
+    }
+    let mut names: String = list
+        .chars()
+        .map(|letter| {
+            if u8::try_from(letter).is_ok_and(fits) {
+                letter
+            } else {
+                '?'
+            }
+        })
+        .collect();
+    if names.len() > MAX_NAMES_BYTES {
+        let end = names
+            .get(..=MAX_NAMES_BYTES)
+            .and_then(|head| head.rfind(','))
+            .map_or(0, |comma| comma + 1);
+        names.truncate(end);
+        names.push_str("...");
+    }
+    Cow::Owned(names)
+}
+
 /// A duration as OpenAI's rate limit headers have it, rounded up: `17ms`, `1s`, `6m0s`, `1h0m0s`.
 pub(super) fn reset(duration: Duration) -> String {
     let millis = duration.as_nanos().div_ceil(1_000_000);
@@ -39,6 +71,17 @@ pub(super) fn reset(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_whole_and_fit_a_header() {
+        assert_eq!(names("seed,top_p"), "seed,top_p");
+        assert_eq!(names("a\r\nb: c,\u{e4}"), "a??b:?c,?");
+        let long = "x".repeat(MAX_NAMES_BYTES);
+        assert_eq!(names(&long), long);
+        assert_eq!(names(&format!("seed,{long}")), "seed,...");
+        assert_eq!(names(&format!("{long},seed")), format!("{long},..."));
+        assert_eq!(names(&format!("{long}x")), "...");
+    }
 
     #[test]
     fn resets_are_written_as_openai_writes_them() {

@@ -13,18 +13,18 @@ mod payload;
 mod request_id;
 mod respond;
 mod route;
+mod shield;
 
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::FutureExt as _;
 
 pub use admin::answer as admin;
 
 use crate::api::route::{Endpoint, Routed, route};
+use crate::api::shield::shield;
 use crate::openai::Error;
 use crate::proxy::{Caller, Exchange, Refused, Worker};
 use crate::telemetry::Record;
@@ -32,13 +32,10 @@ use crate::telemetry::Record;
 /// Answers any request of a client, and always in OpenAI's shape: also where there is nothing, and if we break.
 pub async fn answer(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let id = request_id::of(&request);
-    let answered = AssertUnwindSafe(dispatch(&worker, &request, payload, &id))
-        .catch_unwind()
-        .await;
-    answered.unwrap_or_else(|_panic| {
-        worker.shared.metrics.panics.inc();
-        respond::bare_error(&Error::internal(), &id)
-    })
+    let answered = shield(&worker.shared.metrics, dispatch(&worker, &request, payload, &id));
+    answered
+        .await
+        .unwrap_or_else(|| respond::bare_error(&Error::internal(), &id))
 }
 
 async fn dispatch(

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode, Version};
 
 use crate::api::{error, headers};
 use crate::ids::RequestId;
@@ -29,9 +29,13 @@ pub(super) fn json(mut exchange: Exchange, body: Vec<u8>) -> HttpResponse {
     response
 }
 
-/// A 200 whose events are to come.
-pub(super) fn event_stream(head: &Head, body: BoxBody) -> HttpResponse {
+/// A 200 whose events are to come. A client of HTTP/1.0 knows no chunks: for it the connection's end is the end.
+pub(super) fn event_stream(version: Version, head: &Head, body: BoxBody) -> HttpResponse {
     let mut response = HttpResponse::new(StatusCode::OK).set_body(body);
+    if version < Version::HTTP_11 {
+        response.head_mut().no_chunking(true);
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     let headers = response.headers_mut();
     headers.insert(
         CONTENT_TYPE,
@@ -63,8 +67,7 @@ pub(super) fn bare_error(error: &Error, id: &RequestId) -> HttpResponse {
 }
 
 fn add(to: &mut HeaderMap, head: &Head) {
-    // A request id and the names of parameters are checked where they are made; what is not fit for a header is
-    // left out.
+    // A request id is checked where it is made.
     if let Ok(id) = HeaderValue::from_str(head.request_id.as_str()) {
         to.insert(headers::X_REQUEST_ID, id);
     }
@@ -84,7 +87,7 @@ fn add(to: &mut HeaderMap, head: &Head) {
         to.insert(headers::X_CHIPP_USAGE, HeaderValue::from_static(usage.as_str()));
     }
     if !head.ignored.is_empty()
-        && let Ok(ignored) = HeaderValue::from_str(&head.ignored)
+        && let Ok(ignored) = HeaderValue::from_str(&headers::names(&head.ignored))
     {
         to.insert(headers::X_CHIPP_IGNORED_PARAMS, ignored);
     }

@@ -3,8 +3,9 @@
 use schemars::{Schema, json_schema};
 
 use super::written::FromText;
-use super::{LogFormat, OnParameter, Strategy};
+use super::{LogFormat, Strategy};
 use crate::catalog::{Images, Tools};
+use crate::translate::request::OnParameter;
 
 /// A closed set of words.
 trait Choice: Copy + 'static {

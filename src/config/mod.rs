@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::catalog::Catalog;
+use crate::translate::request::Parameters;
 
 mod check;
 mod choice;
@@ -20,7 +21,6 @@ mod overlay;
 mod problem;
 mod raw;
 mod schema;
-mod secret;
 mod shape;
 mod show;
 mod values;
@@ -30,7 +30,6 @@ mod yaml;
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
 pub use schema::schema;
-pub use secret::Secret;
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -157,24 +156,6 @@ pub struct Limits {
     pub key: Option<std::num::NonZeroU32>,
     /// For each user of a key.
     pub user: Option<std::num::NonZeroU32>,
-}
-
-/// `parameters`.
-#[derive(Clone, Copy, Debug)]
-pub struct Parameters {
-    /// Valid OpenAI parameters without effect here.
-    pub unsupported: OnParameter,
-    /// Fields that OpenAI does not know.
-    pub unknown: OnParameter,
-}
-
-/// What to do with a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnParameter {
-    /// Go on, and name it in `x-chipp-ignored-params`.
-    Ignore,
-    /// 400.
-    Reject,
 }
 
 /// `telemetry`.

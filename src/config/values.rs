@@ -9,9 +9,9 @@ use bytesize::ByteSize;
 use schemars::{Schema, json_schema};
 use url::Url;
 
-use super::Secret;
 use super::written::FromText;
 use crate::ids::AppId;
+use crate::secret::Secret;
 
 /// What a `${VAR}` looks like to an editor: anywhere in a value.
 const VARIABLE: &str = r"\$\{.+\}";

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::catalog::covers;
-use crate::config::{Auth, ClientKey, Secret};
+use crate::config::{Auth, ClientKey};
 use crate::openai::Error;
+use crate::secret::Secret;
 use crate::session::Fingerprinter;
 
 /// A caller who may come in.

@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use crate::catalog::Route;
 use crate::chipp::{self, ErrorKind, Failure};
-use crate::config::{Secret, Strategy};
+use crate::config::Strategy;
 use crate::ids::{ChatSessionId, CompletionId};
-use crate::limits::{Standing, Subject};
+use crate::limits::{Denied, Standing, Subject};
 use crate::openai::Error;
 use crate::openai::chat::ChatRequest;
 use crate::openai::chunk::IncludeUsage;
@@ -19,6 +19,7 @@ use crate::openai::completion::Completion;
 use crate::proxy::exchange::{Exchange, Head, Hints, Refused, SessionWish};
 use crate::proxy::stream::{self, Frames};
 use crate::proxy::{Caller, Worker, error};
+use crate::secret::Secret;
 use crate::session::{Mode, Outcome, ScopeParts, Turn};
 use crate::telemetry::End;
 use crate::translate;
@@ -124,7 +125,14 @@ impl Call {
         ));
         exchange.record.alias = Some(Arc::clone(&route.alias));
         let user = hints.user.as_deref().or(request.user.as_deref());
-        exchange.standing = or_refuse!(admit(worker, caller, user, &route, &request.model));
+        exchange.standing = match admit(worker, caller, user, &route) {
+            Ok(standing) => standing,
+            Err(denied) => {
+                // Who is denied is told how the limit stands, too.
+                exchange.standing = Some(denied.standing);
+                return Err(Refused::new(error::denied(&denied, &request.model), exchange));
+            }
+        };
         exchange.ignored = or_refuse!(translate::request::parameters(
             &request,
             &route,
@@ -447,8 +455,7 @@ fn admit(
     caller: &Caller,
     user: Option<&str>,
     route: &Route,
-    model: &str,
-) -> Result<Option<Standing>, Error> {
+) -> Result<Option<Standing>, Denied> {
     let shared = &worker.shared;
     let user = user.map(|user| {
         let scope = ScopeParts {
@@ -465,10 +472,11 @@ fn admit(
         key_limit: caller.requests_per_minute,
         model: (&route.alias, route.requests_per_minute),
     };
-    shared.limits.admit(&subject).map_err(|denied| {
+    let admitted = shared.limits.admit(&subject);
+    if let Err(denied) = &admitted {
         shared.metrics.denied(denied.standing.rule.as_str());
-        error::denied(&denied, model)
-    })
+    }
+    admitted
 }
 
 /// Seconds since 1970, for `created`.

@@ -249,6 +249,13 @@ impl Live {
         self.phase = Phase::Ended;
     }
 
+    /// We broke in the middle: nothing that is known of the conversation counts.
+    pub(super) fn panicked(&mut self) {
+        self.call.turn = None;
+        self.call.exchange.failed(&Error::internal());
+        self.call.exchange.record.end = End::Broken;
+    }
+
     fn count_skipped(&self) {
         let skipped = self.source.decoder.skipped();
         if skipped > 0 {

@@ -78,6 +78,7 @@ impl Frames {
                 } => match timeout(*comment_every, opening).await {
                     Ok(Ok(live)) => self.0 = State::Live(Box::new(live)),
                     Ok(Err(mut refused)) => {
+                        refused.exchange.record.status = 200;
                         refused.exchange.record.end = End::Broken;
                         self.0 = State::Ended;
                         let mut out = Vec::new();
@@ -87,6 +88,13 @@ impl Frames {
                     Err(_silence) => return Some(Bytes::from_static(KEEP_ALIVE)),
                 },
             }
+        }
+    }
+
+    /// Notes that [`next`](Self::next) panicked; all that may follow is the drop.
+    pub fn panicked(&mut self) {
+        if let State::Live(live) = &mut self.0 {
+            live.panicked();
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::ids::ChatSessionId;
 use crate::session::Head;
 
 /// How many sessions may be kept under one head (everybody's chat begins with "hi"); the oldest goes first.
-pub(super) const MAX_PER_HEAD: usize = 16;
+pub(super) const MAX_PER_HEAD: usize = 64;
 
 /// Records of sessions that are gone already may outnumber those that are there by this factor before they are cleared out.
 const STALE_FACTOR: usize = 2;

@@ -11,10 +11,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{EnvFilter, FilterFn};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::LogFormat;
 
@@ -42,7 +43,9 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Guard {
             .name("log".into())
             .spawn(move || sink.carry())
     };
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(FilterFn::new(is_discreet));
     // A second call (two servers in one test process) finds a log installed and leaves it.
     let _ = match format {
         LogFormat::Json => registry.with(JsonLines(Arc::clone(&sink))).try_init(),
@@ -56,6 +59,16 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Guard {
         }
     };
     Guard(carrier.ok().map(|carrier| (sink, carrier)))
+}
+
+/// Whether what it tells can be logged at all. Below `info` the frameworks tell of the bytes that pass through them,
+/// keys and messages among them; so they have no such levels here, whatever the filter asks for.
+fn is_discreet(metadata: &Metadata<'_>) -> bool {
+    let is_ours = metadata
+        .target()
+        .strip_prefix("chipp_proxy")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    is_ours || *metadata.level() <= Level::INFO
 }
 
 impl Drop for Guard {
@@ -253,6 +266,27 @@ mod tests {
         );
         assert_eq!(line["alias"], "a\"b\n");
         assert!(line.get("absent").is_none());
+    }
+
+    #[test]
+    fn frameworks_are_not_heard_below_info() {
+        let sink = Arc::new(Sink::default());
+        let subscriber = tracing_subscriber::registry()
+            .with(FilterFn::new(is_discreet))
+            .with(JsonLines(Arc::clone(&sink)));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::trace!(target: "actix_http::h1", "bytes");
+            tracing::debug!(target: "chipp_proxy_like", "bytes");
+            tracing::info!(target: "actix_server", "one");
+            tracing::trace!(target: "chipp_proxy::upstream", "two");
+            tracing::trace!(target: "chipp_proxy", "three");
+        });
+        let log = String::from_utf8(sink.pending().bytes.clone()).unwrap();
+        let messages: Vec<_> = log
+            .lines()
+            .filter_map(|line| line.split("\"message\":").nth(1))
+            .collect();
+        assert_eq!(messages, ["\"one\"}", "\"two\"}", "\"three\"}"]);
     }
 
     #[test]

@@ -2,10 +2,27 @@
 
 use crate::catalog::{Route, Tools};
 use crate::chipp;
-use crate::config::{OnParameter, Parameters};
 use crate::openai::Error;
 use crate::openai::chat::{ChatRequest, Message, ResponseFormat, Role};
 use crate::translate::content;
+
+/// What becomes of parameters without effect: `parameters` of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameters {
+    /// Valid OpenAI parameters without effect here.
+    pub unsupported: OnParameter,
+    /// Fields that OpenAI does not know.
+    pub unknown: OnParameter,
+}
+
+/// What to do with a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnParameter {
+    /// Go on, and name it in `x-chipp-ignored-params`.
+    Ignore,
+    /// 400.
+    Reject,
+}
 
 /// The history as Chipp is to have it: one message for each of the client's, in order.
 ///

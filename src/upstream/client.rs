@@ -12,8 +12,9 @@ use super::dial::Dialler;
 use super::head::{self, Endpoint, Heads};
 use super::pool::Pool;
 use super::{Body, BuildError, Framing, SendError, SendErrorKind, Sent, Tls};
-use crate::config::{Secret, Timeouts, Upstream};
+use crate::config::{Timeouts, Upstream};
 use crate::ids::ChatSessionId;
+use crate::secret::Secret;
 
 /// The way to Chipp of one worker, with its pool of connections. Cheap to clone; stays on its thread.
 #[derive(Clone)]

@@ -9,7 +9,7 @@
     reason = "test code outside of test functions, of which each test binary uses its part"
 )]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -266,6 +266,18 @@ impl Events {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// All the rest as a whole answer, for what is no stream after all.
+    pub fn into_answer(mut self) -> Answer {
+        let mut text = String::new();
+        self.lines.read_to_string(&mut text).expect("a body of text");
+        Answer {
+            status: self.status,
+            headers: self.headers,
+            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        }
     }
 
     /// The next `data` (or comment, with its colon) as text; `None` at the end.

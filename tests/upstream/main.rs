@@ -12,8 +12,8 @@ mod tls;
 use std::pin::pin;
 
 use bytes::Bytes;
-use chipp_proxy::config::Secret;
 use chipp_proxy::ids::ChatSessionId;
+use chipp_proxy::secret::Secret;
 use chipp_proxy::upstream::{
     Accept, BodyError, BuildError, Call, Client, Framing, Reply, SendError, SendErrorKind, Sent, Tls,
 };

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use chipp_proxy::config::{Secret, Timeouts, Upstream};
+use chipp_proxy::config::{Timeouts, Upstream};
+use chipp_proxy::secret::Secret;
 use chipp_proxy::upstream::{Accept, Call, Client, Reply, SendError, SendErrorKind, Sent, Tls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

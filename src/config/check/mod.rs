@@ -7,7 +7,8 @@ use super::choice::{OnStoreFailure, Store};
 use super::environment::Environment;
 use super::problem::{Problem, Problems};
 use super::raw::{RawConfig, RawLimits, RawParameters, RawRule, RawTelemetry};
-use super::{Config, Limits, LogFormat, OnParameter, Parameters, Telemetry};
+use super::{Config, Limits, LogFormat, Telemetry};
+use crate::translate::request::{OnParameter, Parameters};
 
 mod auth;
 mod models;

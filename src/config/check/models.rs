@@ -6,8 +6,8 @@ use crate::catalog::{Catalog, Images, Route, Tools};
 use crate::config::choice::Mode;
 use crate::config::raw::{RawEntry, RawModel, RawModels, RawUpstream};
 use crate::config::schema::join;
-use crate::config::secret::Secret;
 use crate::ids::MAX_ID_BYTES;
+use crate::secret::Secret;
 
 /// `upstream.api_key`. In passthrough mode it is not even read: the shipped file has it, and the mode may come from
 /// the environment, where a key cannot be taken away.

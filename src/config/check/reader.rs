@@ -7,8 +7,8 @@ use crate::config::environment::Environment;
 use crate::config::fill::fill;
 use crate::config::load::read_capped;
 use crate::config::problem::{Problem, Problems};
-use crate::config::secret::Secret;
 use crate::config::written::{FromText, List, Written};
+use crate::secret::Secret;
 
 /// Longest part of a value that a message quotes, in characters.
 const MAX_QUOTED_CHARS: usize = 60;

@@ -14,10 +14,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::{EmptyReply, LearnSession, Mode, OnStoreFailure, Store};
-use super::secret::Secret;
 use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff};
 use super::written::{List, Written};
-use super::{LogFormat, OnParameter, Strategy};
+use super::{LogFormat, Strategy};
+use crate::secret::Secret;
+use crate::translate::request::OnParameter;
 
 mod models;
 mod planned;

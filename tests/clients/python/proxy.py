@@ -66,8 +66,9 @@ class Process:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.stop()
+    def __exit__(self, kind, *_):
+        code = self.stop()
+        assert kind or code == 0, f"it ended with {code}:\n" + "\n".join(self.output)
 
 
 def serve(folder, upstream, text):

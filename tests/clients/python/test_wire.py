@@ -1,7 +1,10 @@
 """The wire itself: paths, methods, content types, bodies in every wrapping, and headers."""
 
 import gzip
+import http.client
 import json
+import socket
+import urllib.parse
 
 import pytest
 
@@ -161,9 +164,6 @@ def test_identity_encoding_is_no_encoding(base):
 
 
 def test_expect_continue(base):
-    import socket
-    import urllib.parse
-
     url = urllib.parse.urlsplit(base)
     with socket.create_connection((url.hostname, url.port), timeout=raw.SECONDS) as connection:
         connection.sendall(
@@ -224,9 +224,6 @@ def test_what_is_not_http_ends_the_connection(base, lines):
 
 
 def test_connection_is_kept_for_the_next_request(base):
-    import http.client
-    import urllib.parse
-
     url = urllib.parse.urlsplit(base)
     connection = http.client.HTTPConnection(url.hostname, url.port, timeout=raw.SECONDS)
     connection.connect()
