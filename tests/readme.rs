@@ -25,9 +25,14 @@ fn quoted(line: &str) -> BTreeSet<&str> {
 
 #[test]
 fn every_configuration_is_right() {
-    let environment: Environment = [("CHIPP_API_KEY", "live_1"), ("SUPPORT_KEY", "live_2")]
-        .into_iter()
-        .collect();
+    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let environment: Environment = [
+        ("CHIPP_API_KEY", "live_1"),
+        ("SUPPORT_KEY", "live_2"),
+        ("CLIENT_KEY_SHA256", hash),
+    ]
+    .into_iter()
+    .collect();
     let blocks = yaml_blocks();
     assert_eq!(blocks.len(), 2);
     for block in blocks {
