@@ -63,12 +63,7 @@ impl Application {
         let (public, listen) = bind_public(&shared, &tls)?;
         let admin = settings.admin.map(|at| bind_admin(&shared, at)).transpose()?;
         let (admin, admin_at) = admin.unzip();
-        Ok(Self {
-            shared,
-            listen,
-            admin: admin_at,
-            server: ServerPair { public, admin },
-        })
+        Ok(Self { shared, listen, admin: admin_at, server: ServerPair { public, admin } })
     }
 
     /// Where clients connect.
@@ -145,12 +140,7 @@ fn bind_public(shared: &Arc<Shared>, tls: &Arc<upstream::Tls>) -> anyhow::Result
         move || {
             let client = Client::new(&tls, &shared.config.upstream);
             // It was built from the same values before the server was: no worker can fail where that did not.
-            let worker = client.ok().map(|client| {
-                Rc::new(Worker {
-                    shared: Arc::clone(&shared),
-                    client,
-                })
-            });
+            let worker = client.ok().map(|client| Rc::new(Worker { shared: Arc::clone(&shared), client }));
             let answer = move |request: HttpRequest, payload: Payload| {
                 let worker = worker.clone();
                 async move {
@@ -204,10 +194,7 @@ fn bind_admin(shared: &Arc<Shared>, at: SocketAddr) -> anyhow::Result<(Server, S
 }
 
 fn first_address(addresses: Vec<SocketAddr>) -> anyhow::Result<SocketAddr> {
-    addresses
-        .into_iter()
-        .next()
-        .ok_or_else(|| anyhow::anyhow!("the server has no address"))
+    addresses.into_iter().next().ok_or_else(|| anyhow::anyhow!("the server has no address"))
 }
 
 impl std::fmt::Debug for ServerPair {

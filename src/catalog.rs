@@ -73,29 +73,21 @@ impl Catalog {
             }
             catalog.routes.push(route);
         }
-        catalog
-            .patterns
-            .sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        catalog.patterns.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         catalog
     }
 
     /// The route of a requested model: the alias of that name, else the pattern with the longest literal prefix.
     pub fn resolve(&self, model: &str) -> Option<&Arc<Route>> {
         self.exact.get(model).or_else(|| {
-            let pattern = self
-                .patterns
-                .iter()
-                .find(|(prefix, _)| model.starts_with(prefix.as_str()));
+            let pattern = self.patterns.iter().find(|(prefix, _)| model.starts_with(prefix.as_str()));
             pattern.map(|(_, route)| route)
         })
     }
 
     /// The names that `GET /v1/models` shows, in the file's order. Patterns have no name to show.
     pub fn listed(&self) -> impl Iterator<Item = &str> {
-        let shown = self
-            .routes
-            .iter()
-            .filter(|route| !route.hidden && !route.alias.ends_with('*'));
+        let shown = self.routes.iter().filter(|route| !route.hidden && !route.alias.ends_with('*'));
         shown.map(|route| &*route.alias)
     }
 
@@ -155,12 +147,8 @@ mod tests {
 
     #[test]
     fn the_list_keeps_the_order_and_leaves_out_hidden_and_patterns() {
-        let catalog = Catalog::new([
-            route("b", "1"),
-            route("secret", "2"),
-            route("x-*", "3"),
-            route("a", "4"),
-        ]);
+        let catalog =
+            Catalog::new([route("b", "1"), route("secret", "2"), route("x-*", "3"), route("a", "4")]);
         assert_eq!(catalog.listed().collect::<Vec<_>>(), ["b", "a"]);
         assert!(catalog.resolve("secret").is_some());
         assert!(catalog.resolve("nobody").is_none());
@@ -171,24 +159,13 @@ mod tests {
 
     #[test]
     fn patterns_overlap_if_one_name_fits_both() {
-        for (one, other) in [
-            ("a", "a"),
-            ("gpt-*", "gpt-4o"),
-            ("gpt-4*", "gpt-*"),
-            ("*", "x"),
-            ("*", "y*"),
-            ("a*", "a"),
-        ] {
+        for (one, other) in
+            [("a", "a"), ("gpt-*", "gpt-4o"), ("gpt-4*", "gpt-*"), ("*", "x"), ("*", "y*"), ("a*", "a")]
+        {
             assert!(overlap(one, other), "{one} {other}");
             assert!(overlap(other, one), "{other} {one}");
         }
-        for (one, other) in [
-            ("a", "b"),
-            ("gpt-*", "o1"),
-            ("a*", "b*"),
-            ("ab*", "a"),
-            ("A", "a"),
-        ] {
+        for (one, other) in [("a", "b"), ("gpt-*", "o1"), ("a*", "b*"), ("ab*", "a"), ("A", "a")] {
             assert!(!overlap(one, other), "{one} {other}");
             assert!(!overlap(other, one), "{other} {one}");
         }

@@ -129,22 +129,10 @@ fn sandbox(listen: SocketAddr, environment: &Environment) -> anyhow::Result<()> 
 }
 
 fn emulate(options: &Emulate) -> anyhow::Result<()> {
-    let strict = if options.lenient {
-        emulator::Strictness::Lenient
-    } else {
-        emulator::Strictness::Strict
-    };
-    let options = emulator::Options {
-        listen: options.listen,
-        strict,
-        ..emulator::Options::default()
-    };
+    let strict = if options.lenient { emulator::Strictness::Lenient } else { emulator::Strictness::Strict };
+    let options = emulator::Options { listen: options.listen, strict, ..emulator::Options::default() };
     let emulator = Emulator::start(options).context("cannot start the emulator")?;
-    print(&format!(
-        "Chipp's chat API is pretended at {}\n\n{}",
-        emulator.base_url(),
-        emulator::describe()
-    ))?;
+    print(&format!("Chipp's chat API is pretended at {}\n\n{}", emulator.base_url(), emulator::describe()))?;
     actix_rt::System::new().block_on(async {
         stopped()?.await;
         anyhow::Ok(())
@@ -188,18 +176,10 @@ fn ask_health(admin: SocketAddr) -> anyhow::Result<()> {
         TcpStream::connect_timeout(&admin, HEALTH_TIMEOUT).context("the proxy does not answer")?;
     connection.set_read_timeout(Some(HEALTH_TIMEOUT))?;
     connection.set_write_timeout(Some(HEALTH_TIMEOUT))?;
-    write!(
-        connection,
-        "GET /readyz HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n"
-    )?;
+    write!(connection, "GET /readyz HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
-    connection
-        .read_to_end(&mut answer)
-        .context("the proxy does not answer")?;
-    anyhow::ensure!(
-        answer.starts_with(b"HTTP/1.1 200 "),
-        "the proxy takes no requests"
-    );
+    connection.read_to_end(&mut answer).context("the proxy does not answer")?;
+    anyhow::ensure!(answer.starts_with(b"HTTP/1.1 200 "), "the proxy takes no requests");
     print("ready\n")
 }
 

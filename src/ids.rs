@@ -113,10 +113,7 @@ mod tests {
             assert!(ChatSessionId::parse(bad).is_none(), "{bad:?}");
             assert!(RequestId::parse(bad).is_none(), "{bad:?}");
         }
-        assert_eq!(
-            AppId::parse("myapp-123").map(|id| id.as_str().to_owned()),
-            Some("myapp-123".into())
-        );
+        assert_eq!(AppId::parse("myapp-123").map(|id| id.as_str().to_owned()), Some("myapp-123".into()));
     }
 
     #[test]

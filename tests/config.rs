@@ -26,11 +26,7 @@ fn environment(more: &[(&str, &str)]) -> Environment {
 
 /// Adds the sections that every file needs and this one does not have.
 fn completed(text: &str) -> String {
-    let needed = [
-        "models: {a: app-1}",
-        "upstream: {api_key: key-1}",
-        "auth: {mode: open}",
-    ];
+    let needed = ["models: {a: app-1}", "upstream: {api_key: key-1}", "auth: {mode: open}"];
     let has = |line: &str| {
         let section = line.split_inclusive(':').next().unwrap();
         text.lines().any(|line| line.starts_with(section))
@@ -76,10 +72,7 @@ fn text_that_is_not_yaml_is_told_with_its_line() {
         ("server: [", "  1 | server: ["),
         ("a: b: c", "  1 | a: b: c"),
         ("server:\n\tlisten: x", "  2 | "),
-        (
-            "server:\n  drain: 1s\n  drain: 2s",
-            "duplicate mapping key `drain`",
-        ),
+        ("server:\n  drain: 1s\n  drain: 2s", "duplicate mapping key `drain`"),
         ("models:\n  a: app-1\n  b: app-2\n  a: app-3", "  4 |   a: app-3"),
         ("server: {}\nserver: {}", "duplicate mapping key `server`"),
         ("server: *nowhere", "  1 | server: *nowhere"),
@@ -359,51 +352,28 @@ telemetry: {{log: pretty, content: true, otlp: false}}
     assert!(!config.upstream.reuse_connections);
     let timeouts = config.upstream.timeouts;
     let minute = Duration::from_secs(60);
-    assert_eq!(
-        (timeouts.total, timeouts.first_byte, timeouts.idle),
-        (minute, minute, minute)
-    );
+    assert_eq!((timeouts.total, timeouts.first_byte, timeouts.idle), (minute, minute, minute));
     assert_eq!(timeouts.connect, Duration::from_secs(10));
 
     let route = |model: &str| config.models.resolve(model).unwrap();
     let key = |model: &str| route(model).key.as_ref().unwrap().expose().to_owned();
     assert_eq!(route("zeta").app.as_str(), "0123");
-    assert_eq!(
-        (key("zeta"), key("alpha")),
-        ("default-key".into(), "own-key".into())
-    );
+    assert_eq!((key("zeta"), key("alpha")), ("default-key".into(), "own-key".into()));
     assert_eq!(route("alpha").app.as_str(), "0456");
-    assert_eq!(
-        (route("alpha").tools, route("alpha").images),
-        (Tools::Ignore, Images::Reject)
-    );
+    assert_eq!((route("alpha").tools, route("alpha").images), (Tools::Ignore, Images::Reject));
     assert_eq!(route("alpha").requests_per_minute.unwrap().get(), 7);
     assert_eq!(route("gpt-4o").app.as_str(), "app-9");
     assert_eq!(route("gpt-4.1").app.as_str(), "app-2");
     assert_eq!(config.models.listed().collect::<Vec<_>>(), ["zeta", "gpt-4.1"]);
 
-    let Auth::Keys(keys) = &config.auth else {
-        panic!("{:?}", config.auth)
-    };
-    assert_eq!(
-        (keys[0].sha256[0][..2].to_vec(), keys[0].sha256[1][0]),
-        (vec![0x9f, 0x86], 0x60)
-    );
-    assert_eq!(
-        keys[0].models.as_deref().unwrap(),
-        ["zeta", "gpt-4*", "gpt-4o-mini"]
-    );
-    assert_eq!(
-        (keys[0].expires, keys[1].expires),
-        (Some(1_798_761_600), Some(1_798_761_601))
-    );
+    let Auth::Keys(keys) = &config.auth else { panic!("{:?}", config.auth) };
+    assert_eq!((keys[0].sha256[0][..2].to_vec(), keys[0].sha256[1][0]), (vec![0x9f, 0x86], 0x60));
+    assert_eq!(keys[0].models.as_deref().unwrap(), ["zeta", "gpt-4*", "gpt-4o-mini"]);
+    assert_eq!((keys[0].expires, keys[1].expires), (Some(1_798_761_600), Some(1_798_761_601)));
     assert!(keys[0].trust_user && !keys[1].trust_user);
     assert_eq!((&keys[1].models, keys[1].sha256[0]), (&None, [0xab; 32]));
     assert_eq!(config.sessions.strategy, Strategy::Off);
-    assert_eq!(
-        (config.sessions.ttl, config.sessions.capacity),
-        (Duration::from_secs(90), 5)
-    );
+    assert_eq!((config.sessions.ttl, config.sessions.capacity), (Duration::from_secs(90), 5));
     assert!(config.sessions.user_headers.is_empty());
     assert_eq!(config.sessions.conversation_headers, ["x-a", "x-b"]);
     let limits = [config.limits.all, config.limits.key, config.limits.user];
@@ -447,31 +417,21 @@ fn keys_can_come_from_files() {
     ));
     let key = |model: &str| config.models.resolve(model).unwrap().key.clone().unwrap();
     assert_eq!((key("a").expose(), key("c").expose()), ("key-one", "key-other"));
-    for (name, text, words) in [
-        ("empty", "\n", "is an empty file"),
-        ("two-lines", "secret-1\nsecret-2\n", "a line break"),
-    ] {
+    for (name, text, words) in
+        [("empty", "\n", "is an empty file"), ("two-lines", "secret-1\nsecret-2\n", "a line break")]
+    {
         let path = file(name, text);
         let told = problems(&format!("upstream: {{api_key_file: {path}}}"));
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(
-            told[0].starts_with("upstream.api_key_file: ") && told[0].contains(words),
-            "{told:?}"
-        );
-        assert!(
-            told[0].contains(&path) && !told[0].contains("secret-"),
-            "{told:?}"
-        );
+        assert!(told[0].starts_with("upstream.api_key_file: ") && told[0].contains(words), "{told:?}");
+        assert!(told[0].contains(&path) && !told[0].contains("secret-"), "{told:?}");
     }
     let config = folder.path().join("config.yaml");
     std::fs::write(&config, completed("")).unwrap();
     assert!(Config::load(&config, &environment(&[])).is_ok());
     let missing = folder.path().join("missing.yaml");
     let problems = Config::load(&missing, &environment(&[])).unwrap_err().to_string();
-    assert!(
-        problems.starts_with(&format!("cannot read {}: ", missing.display())),
-        "{problems}"
-    );
+    assert!(problems.starts_with(&format!("cannot read {}: ", missing.display())), "{problems}");
 }
 
 #[test]
@@ -512,24 +472,9 @@ sessions: {{conversation_headers: []}}"
     assert!(config.sessions.conversation_headers.is_empty());
     assert_eq!(config.limits.all.unwrap().get(), 12);
     assert_eq!(config.telemetry.log, LogFormat::Pretty);
-    assert_eq!(
-        config.models.listed().collect::<Vec<_>>(),
-        ["Zeta", "gpt-4.1", "alpha"]
-    );
-    assert_eq!(
-        config
-            .models
-            .resolve("alpha")
-            .unwrap()
-            .key
-            .as_ref()
-            .unwrap()
-            .expose(),
-        "from-file"
-    );
-    let Auth::Keys(keys) = &config.auth else {
-        panic!("{:?}", config.auth)
-    };
+    assert_eq!(config.models.listed().collect::<Vec<_>>(), ["Zeta", "gpt-4.1", "alpha"]);
+    assert_eq!(config.models.resolve("alpha").unwrap().key.as_ref().unwrap().expose(), "from-file");
+    let Auth::Keys(keys) = &config.auth else { panic!("{:?}", config.auth) };
     assert_eq!(keys[0].models.as_deref().unwrap(), ["Zeta"]);
 }
 
@@ -573,9 +518,7 @@ fn variables_that_set_nothing_are_told() {
 /// Every key of the schema that has a full name, as its variable.
 fn variables_of_the_schema() -> Vec<String> {
     fn walk(root: &serde_json::Value, node: &serde_json::Value, name: &str, names: &mut Vec<String>) {
-        let node = node["$ref"]
-            .as_str()
-            .map_or(node, |pointer| root.pointer(&pointer[1..]).unwrap());
+        let node = node["$ref"].as_str().map_or(node, |pointer| root.pointer(&pointer[1..]).unwrap());
         let larger = node["anyOf"]
             .as_array()
             .and_then(|choices| choices.iter().find(|choice| choice["$ref"].is_string()));
@@ -640,10 +583,7 @@ fn keys_written_into_the_file_are_not_shown_either() {
         "upstream: {api_key: k, base_url: \"https://user:sk-plain@host\"}",
     ] {
         let shown = problems(text).join("\n");
-        assert!(
-            !shown.is_empty() && !shown.contains("sk-plain"),
-            "{text}\n{shown}"
-        );
+        assert!(!shown.is_empty() && !shown.contains("sk-plain"), "{text}\n{shown}");
     }
     let config = good("upstream: {api_key: sk-plain-1}\nmodels: {a: b, c: {app: d, api_key: sk-plain-2}}");
     let shown = format!("{config:?}\n{config:#?}\n{}", config.show());
@@ -654,26 +594,11 @@ fn keys_written_into_the_file_are_not_shown_either() {
 fn the_shipped_file_runs_with_nothing_but_the_key() {
     let environment = environment(&[("CHIPP_PROXY__SERVER__WORKERS", "4")]);
     let config = Config::parse(SHIPPED, &environment).unwrap();
-    assert_eq!(
-        config
-            .models
-            .resolve("gpt-4o")
-            .unwrap()
-            .key
-            .as_ref()
-            .unwrap()
-            .expose(),
-        SECRET
-    );
+    assert_eq!(config.models.resolve("gpt-4o").unwrap().key.as_ref().unwrap().expose(), SECRET);
     assert_eq!(config.show(), EFFECTIVE);
 
-    let problems = Config::parse(SHIPPED, &Environment::default())
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        problems,
-        "upstream.api_key: the environment variable `CHIPP_API_KEY` is not set"
-    );
+    let problems = Config::parse(SHIPPED, &Environment::default()).unwrap_err().to_string();
+    assert_eq!(problems, "upstream.api_key: the environment variable `CHIPP_API_KEY` is not set");
     let passthrough = [("CHIPP_PROXY__AUTH__MODE", "passthrough")].into_iter().collect();
     assert!(Config::parse(SHIPPED, &passthrough).is_ok());
 }
@@ -781,9 +706,7 @@ fn the_shipped_file_has_every_key() {
     let mut found = Vec::new();
     keys(&serde_json::from_str(&schema()).unwrap(), &mut found);
     assert!(found.len() > 70, "{found:?}");
-    let words: Vec<_> = SHIPPED
-        .split(|char: char| !char.is_ascii_alphanumeric() && char != '_')
-        .collect();
+    let words: Vec<_> = SHIPPED.split(|char: char| !char.is_ascii_alphanumeric() && char != '_').collect();
     for key in found {
         assert!(words.contains(&key.as_str()), "config.yaml does not have `{key}`");
     }

@@ -31,11 +31,7 @@ fn decode<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
         decoder.push(portion, &mut events);
     }
     decoder.finish(&mut events);
-    let said = Decoded {
-        dialect: decoder.dialect(),
-        events: events.clone(),
-        skipped: decoder.skipped(),
-    };
+    let said = Decoded { dialect: decoder.dialect(), events: events.clone(), skipped: decoder.skipped() };
     // The end is the end: nothing that comes later may say more.
     decoder.push(b"data: {\"chatSessionId\":\"late\"}\n\n0:\"late\"\n", &mut events);
     decoder.finish(&mut events);
@@ -83,11 +79,7 @@ fn text_of(decoded: &Decoded) -> String {
 /// What `Event` promises about a reply.
 fn assert_orderly(events: &[Event]) {
     let is_end = |event: &Event| matches!(event, Event::Finish(_) | Event::Failure(_));
-    assert_eq!(
-        events.iter().filter(|event| is_end(event)).count(),
-        1,
-        "{events:?}"
-    );
+    assert_eq!(events.iter().filter(|event| is_end(event)).count(), 1, "{events:?}");
     let end = events.iter().position(is_end).unwrap();
     for event in &events[end + 1..] {
         assert!(matches!(events[end], Event::Finish(_)), "{events:?}");
@@ -129,12 +121,8 @@ fn render(decoded: &Decoded) -> String {
 
 fn goldens() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let paths = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let mut inputs: Vec<_> = paths
-        .filter(|path| path.extension().is_some_and(|ext| ext == "in"))
-        .collect();
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut inputs: Vec<_> = paths.filter(|path| path.extension().is_some_and(|ext| ext == "in")).collect();
     inputs.sort();
     inputs
 }
@@ -157,28 +145,14 @@ fn golden_bodies_say_what_stands_beside_them() {
 #[test]
 fn golden_bodies_say_the_same_byte_by_byte_and_at_every_cut() {
     let inputs = goldens();
-    assert!(
-        inputs.len() >= 35,
-        "only {} golden bodies were found",
-        inputs.len()
-    );
+    assert!(inputs.len() >= 35, "only {} golden bodies were found", inputs.len());
     for path in inputs {
         let body = std::fs::read(&path).unwrap();
         let whole = joined(decode([body.as_slice()]));
-        assert_eq!(
-            joined(decode(body.chunks(1))),
-            whole,
-            "{} byte by byte",
-            path.display()
-        );
+        assert_eq!(joined(decode(body.chunks(1))), whole, "{} byte by byte", path.display());
         for place in 0..=body.len() {
             let (head, tail) = body.split_at(place);
-            assert_eq!(
-                joined(decode([head, tail])),
-                whole,
-                "{} cut at {place}",
-                path.display()
-            );
+            assert_eq!(joined(decode([head, tail])), whole, "{} cut at {place}", path.display());
         }
     }
 }
@@ -194,10 +168,7 @@ fn who_waits_no_longer_gets_the_end_that_was_announced() {
             "data: {\"type\":\"text-delta\",\"delta\":\"a\"}\n\ndata: {\"type\":\"finish\",\"finishReason\":\"length\"}\n\n",
             Event::Failure(Failure::Cut),
         ),
-        (
-            "0:\"a\"\nd:{\"finishReason\":\"length\"}\n",
-            Event::Finish(FinishReason::Length),
-        ),
+        ("0:\"a\"\nd:{\"finishReason\":\"length\"}\n", Event::Finish(FinishReason::Length)),
     ] {
         let said = [Event::Text("a".into()), Event::Closing(FinishReason::Length)];
         let mut early = Vec::new();
@@ -237,11 +208,7 @@ fn what_is_too_large_fails() {
         let body = [start.as_bytes(), &vec![b'x'; length]].concat();
         let decoded = decode(body.chunks(60_000));
         assert_orderly(&decoded.events);
-        assert_eq!(
-            decoded.events.last(),
-            Some(&Event::Failure(Failure::TooLarge)),
-            "{start}"
-        );
+        assert_eq!(decoded.events.last(), Some(&Event::Failure(Failure::TooLarge)), "{start}");
         assert_eq!(joined(decoded), joined(decode([body.as_slice()])), "{start}");
     }
 }

@@ -17,10 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("translate", &["openai", "chipp", "catalog", "ids"]),
     ("session", &["chipp", "ids"]),
     ("limits", &[]),
-    (
-        "config",
-        &["catalog", "ids", "limits", "secret", "session", "translate"],
-    ),
+    ("config", &["catalog", "ids", "limits", "secret", "session", "translate"]),
     ("upstream", &["config", "ids", "secret"]),
     ("telemetry", &["config", "ids"]),
     (
@@ -39,18 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    (
-        "api",
-        &[
-            "openai",
-            "catalog",
-            "ids",
-            "config",
-            "session",
-            "telemetry",
-            "proxy",
-        ],
-    ),
+    ("api", &["openai", "catalog", "ids", "config", "session", "telemetry", "proxy"]),
     ("emulator", &["ids"]),
     ("sandbox", &["config", "emulator"]),
     ("app", &["api", "config", "proxy", "upstream"]),
@@ -104,9 +90,7 @@ fn room_of(path: &Path) -> String {
 /// The code of a file, without its tests and comments.
 fn code(text: &str) -> String {
     let before_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
-    let lines = before_tests
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
+    let lines = before_tests.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -119,9 +103,7 @@ fn is_test(path: &Path) -> bool {
 fn names_after<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
     text.match_indices(before).map(move |(at, _)| {
         let rest = text.get(at + before.len()..).unwrap_or_default();
-        let end = rest
-            .find(|letter: char| !letter.is_alphanumeric() && letter != '_')
-            .unwrap_or(rest.len());
+        let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(rest.len());
         rest.get(..end).unwrap_or_default()
     })
 }
@@ -168,12 +150,7 @@ fn files_are_short_and_say_what_they_are_for() {
     let mut wrong = Vec::new();
     for path in sources() {
         let text = fs::read_to_string(&path).unwrap();
-        let lines = text
-            .split("#[cfg(test)]\nmod tests {")
-            .next()
-            .unwrap_or(&text)
-            .lines()
-            .count();
+        let lines = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(&text).lines().count();
         let is_table = path.file_stem().is_some_and(|name| name == "table");
         if lines > MAX_LINES && !is_table && !is_test(&path) {
             wrong.push(format!("{}: {lines} lines", path.display()));
@@ -199,11 +176,8 @@ fn the_top_level_is_what_it_should_be() {
         "target",
         "tests",
     ];
-    let names = fs::read_dir(root())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let odd: Vec<String> = names
-        .filter(|name| !name.starts_with('.') && !TOP.contains(&name.as_str()))
-        .collect();
+    let names = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let odd: Vec<String> =
+        names.filter(|name| !name.starts_with('.') && !TOP.contains(&name.as_str())).collect();
     assert!(odd.is_empty(), "{odd:?}");
 }

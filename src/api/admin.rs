@@ -15,22 +15,16 @@ pub fn answer(shared: &Shared, request: &HttpRequest) -> HttpResponse {
         return HttpResponse::NotFound().body("not found; there are /healthz, /readyz and /metrics\n");
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        return HttpResponse::MethodNotAllowed()
-            .insert_header(("allow", "GET, HEAD"))
-            .finish();
+        return HttpResponse::MethodNotAllowed().insert_header(("allow", "GET, HEAD")).finish();
     }
     match path {
         "/metrics" => {
             let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            HttpResponse::Ok()
-                .insert_header((CONTENT_TYPE, text))
-                .body(shared.metrics.render())
+            HttpResponse::Ok().insert_header((CONTENT_TYPE, text)).body(shared.metrics.render())
         }
         "/readyz" if shared.draining.is_cancelled() => HttpResponse::ServiceUnavailable()
             .content_type("application/json")
             .body(r#"{"status":"draining"}"#),
-        _ => HttpResponse::Ok()
-            .content_type("application/json")
-            .body(r#"{"status":"ok"}"#),
+        _ => HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#),
     }
 }

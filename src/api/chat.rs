@@ -56,14 +56,12 @@ fn events(
 ) -> impl stream::Stream<Item = Result<Bytes, std::convert::Infallible>> {
     stream::unfold(Some((frames, metrics)), |state| async {
         let (mut frames, metrics) = state?;
-        match shield(&metrics, frames.next()).await {
-            Some(next) => next.map(|bytes| (Ok(bytes), Some((frames, metrics)))),
-            None => {
-                frames.panicked();
-                let mut out = Vec::new();
-                error_event(&Error::internal(), &mut out);
-                Some((Ok(out.into()), None))
-            }
+        if let Some(next) = shield(&metrics, frames.next()).await {
+            return next.map(|bytes| (Ok(bytes), Some((frames, metrics))));
         }
+        frames.panicked();
+        let mut out = Vec::new();
+        error_event(&Error::internal(), &mut out);
+        Some((Ok(out.into()), None))
     })
 }

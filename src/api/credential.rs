@@ -20,9 +20,7 @@ pub(super) fn judge(
     fingerprinter: &Fingerprinter,
     request: &HttpRequest,
 ) -> Result<Caller, Error> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     Caller::authenticate(auth, of(request), fingerprinter, now)
 }
 
@@ -33,9 +31,7 @@ fn of(request: &HttpRequest) -> Option<&str> {
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
-    bearer
-        .or_else(|| text(API_KEY).map(str::trim))
-        .filter(|key| !key.is_empty())
+    bearer.or_else(|| text(API_KEY).map(str::trim)).filter(|key| !key.is_empty())
 }
 
 #[cfg(test)]
@@ -55,9 +51,7 @@ mod tests {
             ("api-key", "k", Some("k")),
             ("x-other", "k", None),
         ] {
-            let request = TestRequest::default()
-                .insert_header((name, value))
-                .to_http_request();
+            let request = TestRequest::default().insert_header((name, value)).to_http_request();
             assert_eq!(of(&request), key, "{name}: {value}");
         }
     }

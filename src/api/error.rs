@@ -20,10 +20,7 @@ pub(super) fn to_http(error: &Error) -> HttpResponse {
         headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
     }
     if let Some(should) = error.should_retry {
-        headers.insert(
-            X_SHOULD_RETRY,
-            HeaderValue::from_static(if should { "true" } else { "false" }),
-        );
+        headers.insert(X_SHOULD_RETRY, HeaderValue::from_static(if should { "true" } else { "false" }));
     }
     response
 }

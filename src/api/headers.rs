@@ -33,21 +33,10 @@ pub(super) fn names(list: &str) -> Cow<'_, str> {
     if list.len() <= MAX_NAMES_BYTES && list.bytes().all(fits) {
         return Cow::Borrowed(list);
     }
-    let mut names: String = list
-        .chars()
-        .map(|letter| {
-            if u8::try_from(letter).is_ok_and(fits) {
-                letter
-            } else {
-                '?'
-            }
-        })
-        .collect();
+    let mut names: String =
+        list.chars().map(|letter| if u8::try_from(letter).is_ok_and(fits) { letter } else { '?' }).collect();
     if names.len() > MAX_NAMES_BYTES {
-        let end = names
-            .get(..=MAX_NAMES_BYTES)
-            .and_then(|head| head.rfind(','))
-            .map_or(0, |comma| comma + 1);
+        let end = names.get(..=MAX_NAMES_BYTES).and_then(|head| head.rfind(',')).map_or(0, |comma| comma + 1);
         names.truncate(end);
         names.push_str("...");
     }

@@ -21,27 +21,15 @@ pub(super) fn of(request: &HttpRequest, settings: &Sessions, caller: &Caller) ->
         Some(b"off") => SessionWish::Off,
         Some(_) => {
             let message = "Invalid header 'x-chipp-session'. Supported values are: 'new' and 'off'.";
-            return Err(Error::new(
-                400,
-                ErrorType::InvalidRequest,
-                Some("invalid_value"),
-                message,
-            ));
+            return Err(Error::new(400, ErrorType::InvalidRequest, Some("invalid_value"), message));
         }
     };
     if caller.trust == Trust::BodyOnly {
-        return Ok(Hints {
-            session,
-            ..Hints::default()
-        });
+        return Ok(Hints { session, ..Hints::default() });
     }
     let user = first(request, &settings.user_headers)?;
     let conversation = first(request, &settings.conversation_headers)?;
-    Ok(Hints {
-        user,
-        conversation,
-        session,
-    })
+    Ok(Hints { user, conversation, session })
 }
 
 /// The first of these headers that is there and not empty.
@@ -55,12 +43,7 @@ fn first(request: &HttpRequest, names: &[String]) -> Result<Option<String>, Erro
             .filter(|text| text.len() <= MAX_ID_BYTES && !text.chars().any(char::is_control));
         let Some(text) = text else {
             let message = format!("Invalid header '{name}': expected at most {MAX_ID_BYTES} bytes of text.");
-            return Err(Error::new(
-                400,
-                ErrorType::InvalidRequest,
-                Some("invalid_value"),
-                message,
-            ));
+            return Err(Error::new(400, ErrorType::InvalidRequest, Some("invalid_value"), message));
         };
         if !text.trim().is_empty() {
             return Ok(Some(text.trim().to_owned()));

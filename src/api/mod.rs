@@ -33,9 +33,7 @@ use crate::telemetry::Record;
 pub async fn answer(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let id = request_id::of(&request);
     let answered = shield(&worker.shared.metrics, dispatch(&worker, &request, payload, &id));
-    answered
-        .await
-        .unwrap_or_else(|| respond::bare_error(&Error::internal(), &id))
+    answered.await.unwrap_or_else(|| respond::bare_error(&Error::internal(), &id))
 }
 
 async fn dispatch(
@@ -46,18 +44,11 @@ async fn dispatch(
 ) -> HttpResponse {
     let shared = &worker.shared;
     let routed = route(request.method(), request.path());
-    let record = Record::start(
-        &shared.metrics,
-        shared.running.token(),
-        id.clone(),
-        routed.label(),
-    );
+    let record = Record::start(&shared.metrics, shared.running.token(), id.clone(), routed.label());
     let mut exchange = Exchange::new(record);
     if shared.draining.is_cancelled() {
         let mut response = respond::refused(Refused::new(Error::shutting_down(), exchange));
-        response
-            .head_mut()
-            .set_connection_type(actix_web::http::ConnectionType::Close);
+        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
         return response;
     }
     let endpoint = match routed {
@@ -65,9 +56,7 @@ async fn dispatch(
         Routed::WrongMethod { allow } => {
             let error = Error::method_not_supported(request.method().as_str(), request.path());
             let mut response = respond::refused(Refused::new(error, exchange));
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static(allow));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
             return response;
         }
         Routed::Unknown => {

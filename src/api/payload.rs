@@ -27,10 +27,7 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload, limit: usize) 
         return Err(Error::unsupported_media_type());
     }
     let coding = coding(request)?;
-    let declared = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > limit) {
         return Err(Error::body_too_large(limit));
     }
@@ -42,10 +39,7 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload, limit: usize) 
 }
 
 fn is_json(request: &HttpRequest) -> bool {
-    let value = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.is_some_and(|value| {
         let essence = value.split_once(';').map_or(value, |(essence, _)| essence);
         essence.trim().eq_ignore_ascii_case("application/json")
@@ -63,12 +57,7 @@ fn coding(request: &HttpRequest) -> Result<Coding, Error> {
         Ok(Coding::Gzip)
     } else {
         let message = "Unsupported content encoding. A body may be sent as it is, or with gzip.";
-        Err(Error::new(
-            415,
-            ErrorType::InvalidRequest,
-            Some("unsupported_media_type"),
-            message,
-        ))
+        Err(Error::new(415, ErrorType::InvalidRequest, Some("unsupported_media_type"), message))
     }
 }
 
@@ -96,10 +85,7 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Error> {
 fn unzip(body: &[u8], limit: usize) -> Result<Bytes, Error> {
     let mut plain = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    MultiGzDecoder::new(body)
-        .take(most)
-        .read_to_end(&mut plain)
-        .map_err(|_| broken())?;
+    MultiGzDecoder::new(body).take(most).read_to_end(&mut plain).map_err(|_| broken())?;
     if plain.len() > limit {
         return Err(Error::body_too_large(limit));
     }

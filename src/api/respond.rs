@@ -37,10 +37,7 @@ pub(super) fn event_stream(version: Version, head: &Head, body: BoxBody) -> Http
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream; charset=utf-8"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx and its like would gather the events otherwise.
     headers.insert(headers::X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
@@ -72,16 +69,10 @@ fn add(to: &mut HeaderMap, head: &Head) {
         to.insert(headers::X_REQUEST_ID, id);
     }
     to.insert(headers::OPENAI_VERSION, OPENAI_VERSION);
-    to.insert(
-        headers::OPENAI_PROCESSING_MS,
-        HeaderValue::from(millis(head.elapsed)),
-    );
+    to.insert(headers::OPENAI_PROCESSING_MS, HeaderValue::from(millis(head.elapsed)));
     to.insert(headers::SERVER_TIMING, server_timing(head));
     if let Some(outcome) = head.outcome {
-        to.insert(
-            headers::X_CHIPP_SESSION,
-            HeaderValue::from_static(outcome.as_str()),
-        );
+        to.insert(headers::X_CHIPP_SESSION, HeaderValue::from_static(outcome.as_str()));
     }
     if let Some(usage) = head.usage {
         to.insert(headers::X_CHIPP_USAGE, HeaderValue::from_static(usage.as_str()));
@@ -92,14 +83,8 @@ fn add(to: &mut HeaderMap, head: &Head) {
         to.insert(headers::X_CHIPP_IGNORED_PARAMS, ignored);
     }
     if let Some(standing) = head.standing {
-        to.insert(
-            headers::X_RATELIMIT_LIMIT_REQUESTS,
-            HeaderValue::from(standing.limit),
-        );
-        to.insert(
-            headers::X_RATELIMIT_REMAINING_REQUESTS,
-            HeaderValue::from(standing.remaining),
-        );
+        to.insert(headers::X_RATELIMIT_LIMIT_REQUESTS, HeaderValue::from(standing.limit));
+        to.insert(headers::X_RATELIMIT_REMAINING_REQUESTS, HeaderValue::from(standing.remaining));
         if let Ok(reset) = HeaderValue::from_str(&headers::reset(standing.reset)) {
             to.insert(headers::X_RATELIMIT_RESET_REQUESTS, reset);
         }

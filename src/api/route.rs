@@ -44,10 +44,7 @@ impl Routed<'_> {
 
 /// Finds the endpoint; `path` as it came, percent-encoded.
 pub(super) fn route<'a>(method: &Method, path: &'a str) -> Routed<'a> {
-    let below = path
-        .strip_prefix("/v1/")
-        .or_else(|| path.strip_prefix('/'))
-        .unwrap_or(path);
+    let below = path.strip_prefix("/v1/").or_else(|| path.strip_prefix('/')).unwrap_or(path);
     let below = below.strip_suffix('/').unwrap_or(below);
     let is_read = method == Method::GET || method == Method::HEAD;
     match below {
@@ -71,16 +68,8 @@ mod tests {
 
     #[test]
     fn paths_with_and_without_v1() {
-        for path in [
-            "/v1/chat/completions",
-            "/chat/completions",
-            "/v1/chat/completions/",
-        ] {
-            assert_eq!(
-                route(&Method::POST, path),
-                Routed::To(Endpoint::ChatCompletions),
-                "{path}"
-            );
+        for path in ["/v1/chat/completions", "/chat/completions", "/v1/chat/completions/"] {
+            assert_eq!(route(&Method::POST, path), Routed::To(Endpoint::ChatCompletions), "{path}");
         }
         assert_eq!(route(&Method::GET, "/v1/models"), Routed::To(Endpoint::Models));
         assert_eq!(route(&Method::HEAD, "/models"), Routed::To(Endpoint::Models));
@@ -94,24 +83,14 @@ mod tests {
             ("/v1/models/meta%2Fllama", "meta/llama"),
             ("/models/%E4%BD%A0", "你"),
         ] {
-            assert_eq!(
-                route(&Method::GET, path),
-                Routed::To(Endpoint::Model(name.into())),
-                "{path}"
-            );
+            assert_eq!(route(&Method::GET, path), Routed::To(Endpoint::Model(name.into())), "{path}");
         }
     }
 
     #[test]
     fn wrong_methods_and_unknown_paths() {
-        assert_eq!(
-            route(&Method::GET, "/v1/chat/completions"),
-            Routed::WrongMethod { allow: "POST" }
-        );
-        assert_eq!(
-            route(&Method::DELETE, "/v1/models/x"),
-            Routed::WrongMethod { allow: "GET, HEAD" }
-        );
+        assert_eq!(route(&Method::GET, "/v1/chat/completions"), Routed::WrongMethod { allow: "POST" });
+        assert_eq!(route(&Method::DELETE, "/v1/models/x"), Routed::WrongMethod { allow: "GET, HEAD" });
         for path in ["/", "/v1", "/v1/", "/v1/foo", "/v2/models", "/v1/v1/models", "*"] {
             assert_eq!(route(&Method::GET, path), Routed::Unknown, "{path}");
         }

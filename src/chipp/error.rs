@@ -166,31 +166,18 @@ impl Report {
             "/code",
         ];
         let texts: Vec<&str> = places.into_iter().filter_map(text).collect();
-        Self {
-            status: own_status(value),
-            ..Self::of_texts(Form::Json, &texts)
-        }
+        Self { status: own_status(value), ..Self::of_texts(Form::Json, &texts) }
     }
 
     /// From texts in the order in which they are fit to be shown.
     fn of_texts(form: Form, texts: &[&str]) -> Self {
         let shown = texts.iter().map(|text| capped(text.trim()));
-        let message = shown
-            .clone()
-            .find(|text| !text.is_empty() && !text.starts_with('<'));
-        Self {
-            form,
-            status: None,
-            message: message.map(str::to_owned),
-            words: shown.map(words).collect(),
-        }
+        let message = shown.clone().find(|text| !text.is_empty() && !text.starts_with('<'));
+        Self { form, status: None, message: message.map(str::to_owned), words: shown.map(words).collect() }
     }
 
     fn judge(self, status: Option<u16>) -> ApiError {
-        ApiError {
-            kind: self.kind(status.or(self.status)),
-            message: self.message,
-        }
+        ApiError { kind: self.kind(status.or(self.status)), message: self.message }
     }
 
     /// The words first, from the surest to the vaguest, then the status.
@@ -329,20 +316,9 @@ fn capped(text: &str) -> &str {
 
 /// An error status that a body names itself.
 fn own_status(value: &Value) -> Option<u16> {
-    let places = [
-        "/statusCode",
-        "/status",
-        "/code",
-        "/error/statusCode",
-        "/error/status",
-        "/error/code",
-    ];
-    let status = places
-        .into_iter()
-        .find_map(|place| value.pointer(place)?.as_u64())?;
-    u16::try_from(status)
-        .ok()
-        .filter(|status| (400..600).contains(status))
+    let places = ["/statusCode", "/status", "/code", "/error/statusCode", "/error/status", "/error/code"];
+    let status = places.into_iter().find_map(|place| value.pointer(place)?.as_u64())?;
+    u16::try_from(status).ok().filter(|status| (400..600).contains(status))
 }
 
 #[cfg(test)]

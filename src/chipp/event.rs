@@ -49,10 +49,7 @@ impl FinishReason {
         match word {
             "length" => Ok(Self::Length),
             "content-filter" | "content_filter" => Ok(Self::ContentFilter),
-            "error" => Err(Failure::Api(ApiError {
-                kind: ErrorKind::Server,
-                message: None,
-            })),
+            "error" => Err(Failure::Api(ApiError { kind: ErrorKind::Server, message: None })),
             _ => Ok(Self::Stop),
         }
     }

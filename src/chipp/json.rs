@@ -14,18 +14,13 @@ pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// The value that `bytes` hold; on broken characters, with U+FFFD in their place.
 pub(super) fn value(bytes: &[u8]) -> Option<Value> {
-    serde_json::from_slice(bytes)
-        .ok()
-        .or_else(|| serde_json::from_str(&repaired(bytes)?).ok())
+    serde_json::from_slice(bytes).ok().or_else(|| serde_json::from_str(&repaired(bytes)?).ok())
 }
 
 /// `bytes` without a byte order mark and the white space around them.
 pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.trim_ascii_start();
-    bytes
-        .strip_prefix("\u{feff}".as_bytes())
-        .unwrap_or(bytes)
-        .trim_ascii()
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).trim_ascii()
 }
 
 /// A copy in which invalid UTF-8 and the escapes of lone surrogates are U+FFFD; `None` if there are none.
@@ -88,14 +83,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_stays_so() {
-        for wire in [
-            &b"\"a"[..],
-            b"",
-            b"{\"a\":\\ud83d}",
-            b"\"\\",
-            b"\"\\ud83d",
-            b"\xff",
-        ] {
+        for wire in [&b"\"a"[..], b"", b"{\"a\":\\ud83d}", b"\"\\", b"\"\\ud83d", b"\xff"] {
             assert_eq!(value(wire), None, "{wire:?}");
         }
     }

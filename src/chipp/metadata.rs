@@ -21,12 +21,7 @@ const CONTAINERS: [&str; 4] = ["messageMetadata", "metadata", "annotations", "da
 const USAGE_KEYS: [&str; 3] = ["totalUsage", "total_usage", "usage"];
 
 const PROMPT_KEYS: [&str; 4] = ["prompt_tokens", "promptTokens", "input_tokens", "inputTokens"];
-const COMPLETION_KEYS: [&str; 4] = [
-    "completion_tokens",
-    "completionTokens",
-    "output_tokens",
-    "outputTokens",
-];
+const COMPLETION_KEYS: [&str; 4] = ["completion_tokens", "completionTokens", "output_tokens", "outputTokens"];
 
 /// The session that an event or a reply names: at its top, else in its metadata.
 pub(super) fn session_in(event: &Value) -> Option<ChatSessionId> {
@@ -39,9 +34,7 @@ pub(super) fn session_in(event: &Value) -> Option<ChatSessionId> {
 
 /// The session named anywhere within metadata.
 pub(super) fn session_within(metadata: &Value) -> Option<ChatSessionId> {
-    SESSION_KEYS
-        .iter()
-        .find_map(|key| search(metadata, key, MAX_DEPTH))
+    SESSION_KEYS.iter().find_map(|key| search(metadata, key, MAX_DEPTH))
 }
 
 fn search(value: &Value, key: &str, depth: usize) -> Option<ChatSessionId> {
@@ -72,11 +65,7 @@ fn usage_within(value: &Value, depth: usize) -> Option<Usage> {
             .iter()
             .find_map(|key| counts(fields.get(*key)?))
             .or_else(|| counts(value))
-            .or_else(|| {
-                CONTAINERS
-                    .iter()
-                    .find_map(|key| usage_within(fields.get(*key)?, depth))
-            }),
+            .or_else(|| CONTAINERS.iter().find_map(|key| usage_within(fields.get(*key)?, depth))),
         _ => None,
     }
 }
@@ -84,10 +73,7 @@ fn usage_within(value: &Value, depth: usize) -> Option<Usage> {
 /// The counts of a usage object under any naming; `None` if it has not one number.
 pub(super) fn counts(usage: &Value) -> Option<Usage> {
     let count = |keys: &[&str]| keys.iter().find_map(|key| usage.get(*key)?.as_u64());
-    known(Usage {
-        prompt_tokens: count(&PROMPT_KEYS),
-        completion_tokens: count(&COMPLETION_KEYS),
-    })
+    known(Usage { prompt_tokens: count(&PROMPT_KEYS), completion_tokens: count(&COMPLETION_KEYS) })
 }
 
 /// `None` in place of counts that are all missing.
@@ -139,21 +125,10 @@ mod tests {
 
     #[test]
     fn counts_are_read_under_every_naming() {
-        let usage = |prompt, completion| {
-            Some(Usage {
-                prompt_tokens: prompt,
-                completion_tokens: completion,
-            })
-        };
+        let usage = |prompt, completion| Some(Usage { prompt_tokens: prompt, completion_tokens: completion });
         for (event, expected) in [
-            (
-                json!({"usage": {"prompt_tokens": 1, "completion_tokens": 2}}),
-                usage(Some(1), Some(2)),
-            ),
-            (
-                json!({"usage": {"promptTokens": 1, "completionTokens": null}}),
-                usage(Some(1), None),
-            ),
+            (json!({"usage": {"prompt_tokens": 1, "completion_tokens": 2}}), usage(Some(1), Some(2))),
+            (json!({"usage": {"promptTokens": 1, "completionTokens": null}}), usage(Some(1), None)),
             (
                 json!({"messageMetadata": {"totalUsage": {"inputTokens": 3, "outputTokens": 4}, "usage": {"inputTokens": 1}}}),
                 usage(Some(3), Some(4)),
@@ -162,14 +137,8 @@ mod tests {
                 json!({"messageMetadata": {"annotations": [{"a": 1}, {"usage": {"output_tokens": 4}}]}}),
                 usage(None, Some(4)),
             ),
-            (
-                json!({"messageMetadata": {"input_tokens": 9}}),
-                usage(Some(9), None),
-            ),
-            (
-                json!({"usage": {"prompt_tokens": "many", "total_tokens": 3}}),
-                None,
-            ),
+            (json!({"messageMetadata": {"input_tokens": 9}}), usage(Some(9), None)),
+            (json!({"usage": {"prompt_tokens": "many", "total_tokens": 3}}), None),
             (json!({"usage": null}), None),
             (json!({"usage": {"promptTokens": -1}}), None),
         ] {

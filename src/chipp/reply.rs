@@ -86,9 +86,7 @@ pub(super) fn said(message: &Value) -> String {
 
 /// Whether a choice is the first one, the only one that Chipp is asked for.
 pub(super) fn is_first(choice: &Value) -> bool {
-    choice
-        .get("index")
-        .is_none_or(|index| index.as_u64().unwrap_or(0) == 0)
+    choice.get("index").is_none_or(|index| index.as_u64().unwrap_or(0) == 0)
 }
 
 /// The documented reply, borrowed from the body.
@@ -182,22 +180,10 @@ mod tests {
     #[test]
     fn text_in_every_place() {
         for (body, text) in [
-            (
-                r#"{"chatSessionId":"s","choices":[{"message":{"content":"a"}}]}"#,
-                "a",
-            ),
-            (
-                r#"{"choices":[{"message":{"role":"assistant","content":"a"}}]}"#,
-                "a",
-            ),
-            (
-                r#"{"chatSessionId":"s","choices":[{"message":{"content":""}}]}"#,
-                "",
-            ),
-            (
-                r#"{"chatSessionId":"s","choices":[{"message":{"content":null}}]}"#,
-                "",
-            ),
+            (r#"{"chatSessionId":"s","choices":[{"message":{"content":"a"}}]}"#, "a"),
+            (r#"{"choices":[{"message":{"role":"assistant","content":"a"}}]}"#, "a"),
+            (r#"{"chatSessionId":"s","choices":[{"message":{"content":""}}]}"#, ""),
+            (r#"{"chatSessionId":"s","choices":[{"message":{"content":null}}]}"#, ""),
             (r#"{"choices":[{"message":null}]}"#, ""),
             (r#"{"choices":[]}"#, ""),
             (
@@ -225,14 +211,8 @@ mod tests {
             (r#"{"sessionId":"s","message":""}"#, Some("s")),
             (r#"{"metadata":{"chatSessionId":"s"},"message":""}"#, Some("s")),
             (r#"{"chatSessionId":null,"message":""}"#, None),
-            (
-                r#"{"chatSessionId":"","choices":[{"message":{"content":""}}]}"#,
-                None,
-            ),
-            (
-                r#"{"persistedMessageId":"m","metadata":{"persistedMessageId":"m"},"message":""}"#,
-                None,
-            ),
+            (r#"{"chatSessionId":"","choices":[{"message":{"content":""}}]}"#, None),
+            (r#"{"persistedMessageId":"m","metadata":{"persistedMessageId":"m"},"message":""}"#, None),
         ] {
             assert_eq!(session(&parse(body)), id, "{body}");
         }

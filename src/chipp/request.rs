@@ -59,11 +59,7 @@ impl Request<'_> {
             stream: self.stream,
             chat_session_id: self.session.map(ChatSessionId::as_str),
         };
-        let text: usize = self
-            .messages
-            .iter()
-            .map(|message| message.content.len() + 40)
-            .sum();
+        let text: usize = self.messages.iter().map(|message| message.content.len() + 40).sum();
         let mut body = Vec::with_capacity(text + 160);
         // Writing strings into a Vec cannot fail: no map with odd keys, no IO.
         let _ = serde_json::to_writer(&mut body, &wire);
@@ -79,26 +75,13 @@ mod tests {
     fn only_documented_fields_are_written() {
         let app = AppId::parse("myapp-123").unwrap();
         let session = ChatSessionId::parse("5f0c").unwrap();
-        let messages = [Message {
-            role: Role::User,
-            content: "hi \"you\"".into(),
-        }];
-        let first = Request {
-            app: &app,
-            messages: &messages,
-            stream: false,
-            session: None,
-        };
+        let messages = [Message { role: Role::User, content: "hi \"you\"".into() }];
+        let first = Request { app: &app, messages: &messages, stream: false, session: None };
         assert_eq!(
             String::from_utf8(first.to_json()).unwrap(),
             r#"{"model":"myapp-123","messages":[{"role":"user","content":"hi \"you\""}]}"#
         );
-        let next = Request {
-            app: &app,
-            messages: &messages,
-            stream: true,
-            session: Some(&session),
-        };
+        let next = Request { app: &app, messages: &messages, stream: true, session: Some(&session) };
         assert_eq!(
             String::from_utf8(next.to_json()).unwrap(),
             r#"{"model":"myapp-123","messages":[{"role":"user","content":"hi \"you\""}],"stream":true,"chatSessionId":"5f0c"}"#

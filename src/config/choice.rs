@@ -59,11 +59,8 @@ pub(crate) struct LearnSession;
 pub(crate) struct EmptyReply;
 
 impl Choice for Mode {
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[
-        ("open", Some(Self::Open)),
-        ("keys", Some(Self::Keys)),
-        ("passthrough", Some(Self::Passthrough)),
-    ];
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("open", Some(Self::Open)), ("keys", Some(Self::Keys)), ("passthrough", Some(Self::Passthrough))];
 }
 
 impl Choice for Store {
@@ -84,11 +81,8 @@ impl Choice for EmptyReply {
 }
 
 impl Choice for Strategy {
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[
-        ("conversation", Some(Self::Conversation)),
-        ("sticky", None),
-        ("off", Some(Self::Off)),
-    ];
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("conversation", Some(Self::Conversation)), ("sticky", None), ("off", Some(Self::Off))];
 }
 
 impl Choice for OnParameter {
@@ -102,19 +96,13 @@ impl Choice for LogFormat {
 }
 
 impl Choice for Images {
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[
-        ("text", Some(Self::Text)),
-        ("parts", None),
-        ("reject", Some(Self::Reject)),
-    ];
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("text", Some(Self::Text)), ("parts", None), ("reject", Some(Self::Reject))];
 }
 
 impl Choice for Tools {
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[
-        ("emulate", None),
-        ("reject", Some(Self::Reject)),
-        ("ignore", Some(Self::Ignore)),
-    ];
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("emulate", None), ("reject", Some(Self::Reject)), ("ignore", Some(Self::Ignore))];
 }
 
 /// The file's word for a value.

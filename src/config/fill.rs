@@ -62,9 +62,7 @@ mod tests {
     use super::*;
 
     fn filled(text: &str) -> Result<String, String> {
-        let environment = [("A", "one"), ("B_2", "${A} $$"), ("EMPTY", "")]
-            .into_iter()
-            .collect();
+        let environment = [("A", "one"), ("B_2", "${A} $$"), ("EMPTY", "")].into_iter().collect();
         fill(text, &environment).map(Cow::into_owned)
     }
 
@@ -104,10 +102,7 @@ mod tests {
             ("${A-b}", "cannot be read"),
         ] {
             let error = filled(text).unwrap_err();
-            assert!(
-                error.contains(expected) && !error.contains("one"),
-                "{text}: {error}"
-            );
+            assert!(error.contains(expected) && !error.contains("one"), "{text}: {error}");
         }
     }
 }

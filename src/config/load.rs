@@ -45,13 +45,9 @@ impl Config {
 /// The text of a file that is not absurdly large.
 pub(super) fn read_capped(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(path)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)?;
+    let read = File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
     if read as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!(
-            "it is larger than {MAX_FILE_BYTES} bytes"
-        )));
+        return Err(io::Error::other(format!("it is larger than {MAX_FILE_BYTES} bytes")));
     }
     Ok(text)
 }

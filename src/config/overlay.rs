@@ -42,9 +42,7 @@ pub(super) fn apply(
         let verdict = settable(&key, shape).and_then(|()| {
             // Two spellings of one name would compete.
             let capitals = variable(&key);
-            (capitals == name)
-                .then_some(())
-                .ok_or_else(|| format!("write it in capitals: `{capitals}`"))
+            (capitals == name).then_some(()).ok_or_else(|| format!("write it in capitals: `{capitals}`"))
         });
         match verdict {
             Ok(()) => {
@@ -64,9 +62,7 @@ pub(super) fn apply(
 fn settable(key: &str, shape: &Shape) -> Result<(), String> {
     for owner in ["models", "auth.keys"] {
         if key == owner || key.strip_prefix(owner).is_some_and(|rest| rest.starts_with('.')) {
-            return Err(format!(
-                "`{owner}` can only be set in the file; use `${{NAME}}` in a value there"
-            ));
+            return Err(format!("`{owner}` can only be set in the file; use `${{NAME}}` in a value there"));
         }
     }
     let keys = shape.keys();
@@ -84,10 +80,7 @@ fn settable(key: &str, shape: &Shape) -> Result<(), String> {
 
 /// The variable of a key.
 fn variable(key: &str) -> String {
-    format!(
-        "{PREFIX}{SEPARATOR}{}",
-        key.to_uppercase().replace('.', SEPARATOR)
-    )
+    format!("{PREFIX}{SEPARATOR}{}", key.to_uppercase().replace('.', SEPARATOR))
 }
 
 fn drop_other_of_pair(raw: &mut RawConfig, key: &str) {
@@ -108,10 +101,7 @@ fn merge(mut raw: RawConfig, references: HashMap<String, String>) -> Result<RawC
         .prefix_separator(SEPARATOR)
         .separator(SEPARATOR)
         .source(Some(references));
-    let merged = config::Config::builder()
-        .add_source(File::of(&raw)?)
-        .add_source(variables)
-        .build()?;
+    let merged = config::Config::builder().add_source(File::of(&raw)?).add_source(variables).build()?;
     let raw: RawConfig = merged.try_deserialize()?;
     Ok(RawConfig { models, ..raw })
 }
@@ -124,9 +114,7 @@ struct File(Map<String, Value>);
 impl File {
     fn of(raw: &RawConfig) -> Result<Self, ConfigError> {
         let json = serde_json::to_value(raw);
-        json.and_then(serde_json::from_value)
-            .map(Self)
-            .map_err(|error| ConfigError::Foreign(Box::new(error)))
+        json.and_then(serde_json::from_value).map(Self).map_err(|error| ConfigError::Foreign(Box::new(error)))
     }
 }
 

@@ -37,18 +37,14 @@ impl Shape {
 
     fn of(root: &Value, node: &Value) -> Self {
         if let Some(reference) = node.get("$ref").and_then(Value::as_str) {
-            let target = reference
-                .strip_prefix('#')
-                .and_then(|pointer| root.pointer(pointer));
+            let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
             return target.map_or(Self::Value, |target| Self::of(root, target));
         }
         if let Some(choices) = node.get("anyOf").and_then(Value::as_array) {
             return Self::any_of(root, choices);
         }
         if let Some(keys) = node.get("properties").and_then(Value::as_object) {
-            let keys = keys
-                .iter()
-                .map(|(key, value)| (key.clone(), Self::of(root, value)));
+            let keys = keys.iter().map(|(key, value)| (key.clone(), Self::of(root, value)));
             return Self::Section(keys.collect());
         }
         if let Some(entry) = node.get("additionalProperties").filter(|entry| entry.is_object()) {
@@ -63,9 +59,8 @@ impl Shape {
     fn any_of(root: &Value, choices: &[Value]) -> Self {
         let is_null = |choice: &&Value| choice.get("type").and_then(Value::as_str) == Some("null");
         let shapes = choices.iter().filter(|choice| !is_null(choice));
-        let (values, mut larger): (Vec<_>, Vec<_>) = shapes
-            .map(|choice| Self::of(root, choice))
-            .partition(|shape| *shape == Self::Value);
+        let (values, mut larger): (Vec<_>, Vec<_>) =
+            shapes.map(|choice| Self::of(root, choice)).partition(|shape| *shape == Self::Value);
         match larger.pop() {
             Some(shape) if values.is_empty() => shape,
             Some(shape) => Self::ValueOr(Box::new(shape)),
@@ -94,9 +89,5 @@ impl Shape {
 /// `parent.key`; what cannot be printed in `key` is escaped.
 pub(super) fn join(parent: &str, key: &str) -> String {
     let key = key.escape_debug();
-    if parent.is_empty() {
-        key.to_string()
-    } else {
-        format!("{parent}.{key}")
-    }
+    if parent.is_empty() { key.to_string() } else { format!("{parent}.{key}") }
 }

@@ -55,10 +55,7 @@ impl Findings {
             }
             (Shape::Section(keys), _) => {
                 let keys: Vec<_> = keys.keys().map(String::as_str).collect();
-                self.misshapen(
-                    path,
-                    &format!("must be a section with the keys {}", keys.join(", ")),
-                );
+                self.misshapen(path, &format!("must be a section with the keys {}", keys.join(", ")));
             }
             (Shape::Named(shape), Tree::Map(entries)) => {
                 for (key, value) in entries {
@@ -73,10 +70,7 @@ impl Findings {
             }
             (Shape::List(_), _) => self.misshapen(path, "must be a list"),
             (Shape::ValueOr(_), Tree::Scalar) => {
-                self.misshapen(
-                    path,
-                    "must be text: put quotes around it, else YAML reads a number",
-                );
+                self.misshapen(path, "must be text: put quotes around it, else YAML reads a number");
             }
             (Shape::ValueOr(shape), _) => self.compare(tree, shape, path),
         }
@@ -96,10 +90,7 @@ impl Findings {
     fn unknown<'a>(&mut self, parent: &str, key: &str, known: impl Iterator<Item = &'a str> + Clone) {
         let message = match nearest(key, known.clone()) {
             Some(near) => format!("unknown key; did you mean `{near}`?"),
-            None => format!(
-                "unknown key; known here: {}",
-                known.collect::<Vec<_>>().join(", ")
-            ),
+            None => format!("unknown key; known here: {}", known.collect::<Vec<_>>().join(", ")),
         };
         self.unknown.push(Problem::new(join(parent, key), message));
     }
@@ -109,9 +100,8 @@ impl Findings {
         let keys = shape.keys();
         for problem in &mut self.unknown {
             let key = problem.path.rsplit('.').next().unwrap_or_default();
-            let home = keys
-                .iter()
-                .find(|(path, _)| path.rsplit('.').next() == Some(key) && path.contains('.'));
+            let home =
+                keys.iter().find(|(path, _)| path.rsplit('.').next() == Some(key) && path.contains('.'));
             if let Some((home, _)) = home {
                 problem.message = format!("unknown key; did you mean `{home}`?");
             }

@@ -41,10 +41,7 @@ impl Config {
             (
                 "models",
                 Node::Section(
-                    self.models
-                        .routes()
-                        .map(|route| (route.alias.to_string(), model(route)))
-                        .collect(),
+                    self.models.routes().map(|route| (route.alias.to_string(), model(route))).collect(),
                 ),
             ),
             ("auth", auth(&self.auth)),
@@ -76,21 +73,13 @@ impl Config {
             ("workers", number(server.workers)),
             ("body_limit", size(server.body_limit)),
             ("drain", duration(server.drain)),
-            (
-                "keep_alive_comment",
-                server.keep_alive_comment.map_or_else(|| text("off"), duration),
-            ),
+            ("keep_alive_comment", server.keep_alive_comment.map_or_else(|| text("off"), duration)),
         ])
     }
 
     fn upstream_node(&self) -> Node {
         let upstream = &self.upstream;
-        let Timeouts {
-            connect,
-            first_byte,
-            idle,
-            total,
-        } = upstream.timeouts;
+        let Timeouts { connect, first_byte, idle, total } = upstream.timeouts;
         let timeouts = section([
             ("connect", duration(connect)),
             ("first_byte", duration(first_byte)),
@@ -112,11 +101,8 @@ impl Config {
 
     fn limits_node(&self) -> Node {
         let mut keys = vec![("store", text("memory"))];
-        for (name, limit) in [
-            ("all", self.limits.all),
-            ("key", self.limits.key),
-            ("user", self.limits.user),
-        ] {
+        for (name, limit) in [("all", self.limits.all), ("key", self.limits.key), ("user", self.limits.user)]
+        {
             keys.extend(limit.map(|limit| (name, rule(limit))));
         }
         section(keys)
@@ -139,10 +125,9 @@ fn auth(auth: &Auth) -> Node {
     match auth {
         Auth::Open => section([("mode", text("open"))]),
         Auth::Passthrough => section([("mode", text("passthrough"))]),
-        Auth::Keys(keys) => section([
-            ("mode", text("keys")),
-            ("keys", Node::List(keys.iter().map(client_key).collect())),
-        ]),
+        Auth::Keys(keys) => {
+            section([("mode", text("keys")), ("keys", Node::List(keys.iter().map(client_key).collect()))])
+        }
     }
 }
 
@@ -178,17 +163,10 @@ fn rule(limit: NonZeroU32) -> Node {
 }
 
 fn section<'a>(keys: impl IntoIterator<Item = (&'a str, Node)>) -> Node {
-    Node::Section(
-        keys.into_iter()
-            .map(|(key, node)| (key.to_owned(), node))
-            .collect(),
-    )
+    Node::Section(keys.into_iter().map(|(key, node)| (key.to_owned(), node)).collect())
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "callers hand over what they have at hand"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "callers hand over what they have at hand")]
 fn text(value: impl ToString) -> Node {
     Node::Text(value.to_string())
 }

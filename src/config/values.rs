@@ -62,9 +62,8 @@ impl FromText for usize {
 
 impl FromText for NonZeroU32 {
     fn from_text(text: &str) -> Result<Self, String> {
-        let number: u32 = text
-            .parse()
-            .map_err(|_| format!("is not a whole number from 1 to {}", u32::MAX))?;
+        let number: u32 =
+            text.parse().map_err(|_| format!("is not a whole number from 1 to {}", u32::MAX))?;
         Self::new(number).ok_or_else(|| "is not a limit: leave it out to have none".into())
     }
 
@@ -89,8 +88,7 @@ impl FromText for Duration {
 
 impl FromText for ByteSize {
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse()
-            .map_err(|_| "is not a size: write it like `512KiB` or `10MiB`".into())
+        text.parse().map_err(|_| "is not a size: write it like `512KiB` or `10MiB`".into())
     }
 
     fn schema() -> Schema {
@@ -213,7 +211,7 @@ impl FromText for KeyHash {
         let pairs = digits.as_bytes().chunks(2);
         if digits.len() != 64 {
             return Err(
-                "is not a SHA-256 in 64 hexadecimal digits: `chipp-proxy key new NAME` makes one".into(),
+                "is not a SHA-256 in 64 hexadecimal digits: `chipp-proxy key new NAME` makes one".into()
             );
         }
         for (byte, pair) in hash.iter_mut().zip(pairs) {
@@ -250,10 +248,7 @@ impl FromText for Expiry {
             humantime::parse_rfc3339(text)
         };
         let moment = moment.map_err(|_| bad())?;
-        moment
-            .duration_since(UNIX_EPOCH)
-            .map(|since| Self(since.as_secs()))
-            .map_err(|_| bad())
+        moment.duration_since(UNIX_EPOCH).map(|since| Self(since.as_secs())).map_err(|_| bad())
     }
 
     fn schema() -> Schema {

@@ -37,10 +37,7 @@ impl<T> Written<T> {
     }
 
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            kind: PhantomData,
-        }
+        Self { text: text.into(), kind: PhantomData }
     }
 }
 

@@ -11,9 +11,7 @@ const MAX_DEPTH: usize = 32;
 /// Reads one document. `${VAR}` stays as it is; a key that comes twice is an error.
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
-        let message = error
-            .without_snippet()
-            .render_with_formatter(&UserMessageFormatter);
+        let message = error.without_snippet().render_with_formatter(&UserMessageFormatter);
         let Some(location) = error.location() else {
             return Problem::new("", message);
         };

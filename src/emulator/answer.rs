@@ -105,16 +105,10 @@ mod tests {
 
     #[test]
     fn it_obeys() {
-        assert_eq!(
-            answer(&[], &[user("Repeat exactly: a\n \u{1f980} b ")]),
-            "a\n \u{1f980} b "
-        );
+        assert_eq!(answer(&[], &[user("Repeat exactly: a\n \u{1f980} b ")]), "a\n \u{1f980} b ");
         assert_eq!(answer(&[], &[user("count to 4")]), "1 2 3 4");
         assert_eq!(answer(&[], &[user("Please say 3 words.")]), "word1 word2 word3");
-        assert_eq!(
-            answer(&[], &[user("I say no words")]),
-            "Hello! You said: \"I say no words\"."
-        );
+        assert_eq!(answer(&[], &[user("I say no words")]), "Hello! You said: \"I say no words\".");
     }
 
     #[test]

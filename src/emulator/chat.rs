@@ -38,14 +38,8 @@ fn converse(shared: &Shared, head: &Head, bytes: &[u8]) -> (usize, Script) {
     let placed = admitted.and_then(|behaviour| {
         let id = session_id(body.session.as_deref(), head.session.as_deref(), options.strict)?;
         let mut state = shared.lock();
-        let place = Place {
-            options,
-            behaviour,
-            app: &body.app,
-            key: &head.key,
-            id,
-            messages: &body.messages,
-        };
+        let place =
+            Place { options, behaviour, app: &body.app, key: &head.key, id, messages: &body.messages };
         let session = place.find(&mut state, &mut received)?;
         Ok((behaviour, session))
     });
@@ -58,11 +52,7 @@ fn converse(shared: &Shared, head: &Head, bytes: &[u8]) -> (usize, Script) {
             return (number, Script::error(status, &text));
         }
     };
-    let ends = if body.stream {
-        behaviour.streamed
-    } else {
-        behaviour.plain
-    };
+    let ends = if body.stream { behaviour.streamed } else { behaviour.plain };
     let before = std::mem::take(&mut received.before);
     let request = Request {
         options,
@@ -107,15 +97,11 @@ fn check_key(keys: &Keys, key: &str, app: Option<&str>) -> Result<(), request::R
     }
     let good = match keys {
         Keys::Any => !key.starts_with("invalid"),
-        Keys::PerApp(pairs) => pairs
-            .iter()
-            .any(|(owner, own)| own == key && app.is_none_or(|app| app == owner)),
+        Keys::PerApp(pairs) => {
+            pairs.iter().any(|(owner, own)| own == key && app.is_none_or(|app| app == owner))
+        }
     };
-    if good {
-        Ok(())
-    } else {
-        Err((401, "Invalid API key".into()))
-    }
+    if good { Ok(()) } else { Err((401, "Invalid API key".into())) }
 }
 
 fn received(head: &Head, body: &Body) -> Received {
@@ -198,11 +184,7 @@ impl Place<'_> {
 
     fn opening(&self) -> String {
         let texts = self.messages.iter().map(|message| &*message.content);
-        [self.app, self.key]
-            .into_iter()
-            .chain(texts)
-            .collect::<Vec<_>>()
-            .join("\0")
+        [self.app, self.key].into_iter().chain(texts).collect::<Vec<_>>().join("\0")
     }
 }
 
@@ -248,11 +230,7 @@ impl Request<'_> {
     fn talk(self, talk: &Talk) -> Script {
         let (said, stored) = said_and_stored(talk.says, || answer(self.before, self.messages));
         let session = self.session.unwrap_or_default();
-        let turn = Turn {
-            session: session.clone(),
-            messages: self.messages.to_vec(),
-            answer: stored,
-        };
+        let turn = Turn { session: session.clone(), messages: self.messages.to_vec(), answer: stored };
         let exchange = Exchange {
             options: self.options,
             app: self.app,
@@ -266,11 +244,7 @@ impl Request<'_> {
             gate: Arc::from(newest(self.messages)),
             outcome: self.outcome,
         };
-        if self.stream {
-            stream::script(exchange)
-        } else {
-            plain::script(exchange)
-        }
+        if self.stream { stream::script(exchange) } else { plain::script(exchange) }
     }
 }
 

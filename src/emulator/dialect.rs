@@ -20,14 +20,10 @@ impl Dialect {
     /// The headers that announce it.
     pub(super) fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenAiChunks => &[
-                ("content-type", "text/event-stream"),
-                ("cache-control", "no-cache"),
-            ],
-            Self::DataStream => &[
-                ("content-type", "text/plain; charset=utf-8"),
-                ("x-vercel-ai-data-stream", "v1"),
-            ],
+            Self::OpenAiChunks => &[("content-type", "text/event-stream"), ("cache-control", "no-cache")],
+            Self::DataStream => {
+                &[("content-type", "text/plain; charset=utf-8"), ("x-vercel-ai-data-stream", "v1")]
+            }
             Self::UiMessage => &[
                 ("content-type", "text/event-stream"),
                 ("cache-control", "no-cache"),
@@ -83,15 +79,7 @@ pub(super) struct Encoder<'a> {
 
 impl<'a> Encoder<'a> {
     pub(super) fn new(dialect: Dialect, app: &'a str, serial: &'a str, created: u64) -> Self {
-        Self {
-            dialect,
-            newline: "\n",
-            app,
-            serial,
-            created,
-            blocks: 0,
-            event: String::with_capacity(256),
-        }
+        Self { dialect, newline: "\n", app, serial, created, blocks: 0, event: String::with_capacity(256) }
     }
 
     pub(super) fn write(&mut self, part: &Part<'_>, script: &mut Script) {
@@ -121,10 +109,7 @@ impl<'a> Encoder<'a> {
                 self.chunk("{}", &reason, "", script);
             }
             Part::Error(text) => {
-                let error = format!(
-                    r#"{{"error":{{"message":{},"type":"server_error"}}}}"#,
-                    quote(text)
-                );
+                let error = format!(r#"{{"error":{{"message":{},"type":"server_error"}}}}"#, quote(text));
                 self.sse(&error, script);
             }
             Part::Done => self.sse("[DONE]", script),
@@ -134,9 +119,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn chunk(&mut self, delta: &str, finish: &str, extra: &str, script: &mut Script) {
-        let Self {
-            app, serial, created, ..
-        } = *self;
+        let Self { app, serial, created, .. } = *self;
         let chunk = format!(
             r#"{{"id":"chatcmpl-{serial}","object":"chat.completion.chunk","created":{created},"model":"{app}","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]{extra}}}"#
         );
@@ -160,18 +143,10 @@ impl<'a> Encoder<'a> {
                 self.line('a', result, script);
             }
             Part::Session(id) => {
-                self.line(
-                    '2',
-                    format_args!(r#"[{{"chatSessionId":{}}}]"#, quote(id)),
-                    script,
-                );
+                self.line('2', format_args!(r#"[{{"chatSessionId":{}}}]"#, quote(id)), script);
             }
             Part::Metadata(_) => {
-                self.line(
-                    '8',
-                    format_args!(r#"[{{"persistedMessageId":"persisted-{serial}"}}]"#),
-                    script,
-                );
+                self.line('8', format_args!(r#"[{{"persistedMessageId":"persisted-{serial}"}}]"#), script);
             }
             Part::Error(text) => self.line('3', format_args!("{}", quote(text)), script),
             Part::Finish(reason, usage) => {
@@ -179,11 +154,7 @@ impl<'a> Encoder<'a> {
                 let step =
                     format_args!(r#"{{"finishReason":"{reason}","usage":{usage},"isContinued":false}}"#);
                 self.line('e', step, script);
-                self.line(
-                    'd',
-                    format_args!(r#"{{"finishReason":"{reason}","usage":{usage}}}"#),
-                    script,
-                );
+                self.line('d', format_args!(r#"{{"finishReason":"{reason}","usage":{usage}}}"#), script);
             }
             _ => {}
         }
@@ -194,18 +165,12 @@ impl<'a> Encoder<'a> {
         let block = self.blocks;
         let event = match part {
             Part::Start => {
-                self.sse(
-                    &format!(r#"{{"type":"start","messageId":"msg-{serial}"}}"#),
-                    script,
-                );
+                self.sse(&format!(r#"{{"type":"start","messageId":"msg-{serial}"}}"#), script);
                 r#"{"type":"start-step"}"#.into()
             }
             Part::TextStart => format!(r#"{{"type":"text-start","id":"{block}"}}"#),
             Part::Text(text) => {
-                format!(
-                    r#"{{"type":"text-delta","id":"{block}","delta":{}}}"#,
-                    quote(text)
-                )
+                format!(r#"{{"type":"text-delta","id":"{block}","delta":{}}}"#, quote(text))
             }
             Part::TextEnd => {
                 self.blocks += 1;
@@ -235,10 +200,7 @@ impl<'a> Encoder<'a> {
                 r#"{"type":"start-step"}"#.into()
             }
             Part::Session(id) => {
-                format!(
-                    r#"{{"type":"data-session","data":{{}},"chatSessionId":{}}}"#,
-                    quote(id)
-                )
+                format!(r#"{{"type":"data-session","data":{{}},"chatSessionId":{}}}"#, quote(id))
             }
             Part::Metadata(usage) => {
                 let usage =

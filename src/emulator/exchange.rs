@@ -67,10 +67,7 @@ pub(super) fn said_and_stored(says: Says, answer: impl FnOnce() -> String) -> (A
     let said: Arc<str> = match says {
         Says::Answer => answer().into(),
         Says::Accents => (answer() + ACCENTS).into(),
-        Says::Long => "All work and no play makes Jack a dull boy. "
-            .repeat(200)
-            .trim_end()
-            .into(),
+        Says::Long => "All work and no play makes Jack a dull boy. ".repeat(200).trim_end().into(),
         Says::Fixed(text) => text.into(),
         Says::Unsaid => return ("".into(), answer().into()),
     };

@@ -210,9 +210,6 @@ mod tests {
         let long = format!("POST / HTTP/1.1\r\na: {}", "x".repeat(MAX_HEAD));
         assert_eq!(refused(&long), Unreadable::HeadTooLarge);
         let mut chunk = BytesMut::from(&b"fffffff\r\n"[..]);
-        assert_eq!(
-            take_chunks(&mut chunk, &mut BytesMut::new()),
-            Err(Unreadable::BodyTooLarge)
-        );
+        assert_eq!(take_chunks(&mut chunk, &mut BytesMut::new()), Err(Unreadable::BodyTooLarge));
     }
 }

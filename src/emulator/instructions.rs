@@ -16,11 +16,7 @@ const LEAST: u64 = 64;
 ///
 /// A tool is called as `{"tool_calls":[{"name":…,"arguments":{…}}]}`; once its result has come, it is told.
 pub(super) fn obey(systems: &[&Message], last_answer: Option<&str>, newest: &str) -> Option<String> {
-    let values: Vec<Value> = systems
-        .iter()
-        .rev()
-        .flat_map(|message| embedded(&message.content))
-        .collect();
+    let values: Vec<Value> = systems.iter().rev().flat_map(|message| embedded(&message.content)).collect();
     let tools: Vec<&Value> = values.iter().flat_map(tools_in).collect();
     if !tools.is_empty() {
         if last_answer.is_some_and(|answer| answer.starts_with(r#"{"tool_calls":"#)) {
@@ -66,9 +62,7 @@ fn tools_in(value: &Value) -> Vec<&Value> {
         _ => &[],
     };
     let definitions = items.iter().map(|item| item.get("function").unwrap_or(item));
-    definitions
-        .filter(|tool| tool["name"].is_string() && tool["parameters"].is_object())
-        .collect()
+    definitions.filter(|tool| tool["name"].is_string() && tool["parameters"].is_object()).collect()
 }
 
 fn call(tools: &[&Value], newest: &str) -> Option<String> {
@@ -94,9 +88,7 @@ fn fill(schema: &Value, root: &Value, depth: usize) -> Value {
         return Value::Null;
     };
     if let Some(reference) = schema["$ref"].as_str() {
-        let target = reference
-            .strip_prefix('#')
-            .and_then(|pointer| root.pointer(pointer));
+        let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
         return target.map_or(Value::Null, |target| fill(target, root, depth));
     }
     if let Some(value) = schema.get("const").or(schema["enum"].get(0)) {
@@ -156,10 +148,7 @@ mod tests {
                "properties":{"city":{"type":"string"},"days":{"type":"integer","minimum":2}}}}}] Use them."#;
         let call = obeyed(system, None, "the weather?").unwrap();
         let call: Value = serde_json::from_str(&call).unwrap();
-        assert_eq!(
-            call,
-            json!({"tool_calls":[{"name":"weather","arguments":{"city":"example","days":2}}]})
-        );
+        assert_eq!(call, json!({"tool_calls":[{"name":"weather","arguments":{"city":"example","days":2}}]}));
         let told = obeyed(system, Some(r#"{"tool_calls":[]}"#), "sunny").unwrap();
         assert_eq!(told, "The tool said: sunny");
     }
@@ -175,18 +164,8 @@ mod tests {
 
     #[test]
     fn json_without_a_schema_is_an_object_and_a_schema_may_turn_in_a_circle() {
-        assert_eq!(
-            obeyed("Reply in JSON.", None, "hi").unwrap(),
-            r#"{"answer":"hi"}"#
-        );
-        assert!(
-            obeyed(
-                r##"{"type":"object","properties":{"x":{"$ref":"#"}}}"##,
-                None,
-                "hi"
-            )
-            .is_some()
-        );
+        assert_eq!(obeyed("Reply in JSON.", None, "hi").unwrap(), r#"{"answer":"hi"}"#);
+        assert!(obeyed(r##"{"type":"object","properties":{"x":{"$ref":"#"}}}"##, None, "hi").is_some());
         assert_eq!(obeyed("Be kind. {", None, "hi"), None);
     }
 }

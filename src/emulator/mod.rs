@@ -136,9 +136,7 @@ impl Emulator {
         let socket = listen(options.listen)?;
         let listener = std::net::TcpListener::from(socket);
         let addr = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::new(Shared::new(options));
         let stop = CancellationToken::new();
         let (serving, stopped) = (Arc::clone(&shared), stop.clone());
@@ -149,12 +147,7 @@ impl Emulator {
         let thread = std::thread::Builder::new()
             .name("emulator".into())
             .spawn(move || runtime.block_on(server::serve(listener, serving, stopped)))?;
-        Ok(Self {
-            addr,
-            shared,
-            stop,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { addr, shared, stop, thread: Mutex::new(Some(thread)) })
     }
 
     /// Where it listens.

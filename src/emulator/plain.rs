@@ -55,9 +55,7 @@ fn body(exchange: &Exchange<'_>) -> String {
             let choice = format!(r#"{{"index":0,"message":{message},"finish_reason":"{finish}"}}"#);
             let choices = if form == Form::NoChoices { "" } else { &choice };
             let usage = usage(exchange);
-            let Exchange {
-                serial, created, app, ..
-            } = exchange;
+            let Exchange { serial, created, app, .. } = exchange;
             format!(
                 r#"{{"chatSessionId":"{session}","id":"chatcmpl-{serial}","object":"chat.completion","created":{created},"model":"{app}","choices":[{choices}]{usage}}}"#
             )
@@ -71,10 +69,7 @@ fn usage(exchange: &Exchange<'_>) -> String {
     }
     let prompt = exchange.usage.prompt;
     let total = prompt + exchange.usage.completion.unwrap_or_default();
-    let completion = exchange
-        .usage
-        .completion
-        .map_or_else(|| "null".to_owned(), |tokens| tokens.to_string());
+    let completion = exchange.usage.completion.map_or_else(|| "null".to_owned(), |tokens| tokens.to_string());
     format!(
         r#","usage":{{"prompt_tokens":{prompt},"completion_tokens":{completion},"total_tokens":{total}}}"#
     )

@@ -21,10 +21,7 @@ impl Message {
             "assistant" => Cow::Borrowed("assistant"),
             other => Cow::Owned(other.to_owned()),
         };
-        Self {
-            role,
-            content: content.into(),
-        }
+        Self { role, content: content.into() }
     }
 }
 

@@ -65,17 +65,14 @@ fn read_message(index: usize, message: Value, strictness: Strictness) -> Result<
     let role = match fields.remove("role") {
         Some(Value::String(role)) if !strict || matches!(&*role, "system" | "user" | "assistant") => role,
         _ => {
-            return refuse(format!(
-                "`messages[{index}].role` must be one of user, assistant, system"
-            ));
+            return refuse(format!("`messages[{index}].role` must be one of user, assistant, system"));
         }
     };
     let content = match fields.remove("content") {
         Some(Value::String(content)) => content,
-        Some(Value::Array(parts)) if !strict => parts
-            .iter()
-            .filter_map(|part| part.get("text").and_then(Value::as_str))
-            .collect(),
+        Some(Value::Array(parts)) if !strict => {
+            parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect()
+        }
         None | Some(Value::Null) if !strict => String::new(),
         _ => return refuse(format!("`messages[{index}].content` must be a string")),
     };
@@ -87,11 +84,7 @@ fn no_more_fields(rest: &Map<String, Value>, place: &str, strictness: Strictness
     match rest.keys().next() {
         Some(name) if strictness == Strictness::Strict => refuse(format!(
             "`{place}{name}` is not documented; the fields are {}",
-            if place.is_empty() {
-                FIELDS.join(", ")
-            } else {
-                "role, content".into()
-            }
+            if place.is_empty() { FIELDS.join(", ") } else { "role, content".into() }
         )),
         _ => Ok(()),
     }
@@ -129,27 +122,12 @@ mod tests {
             (r#"{"messages":[]}"#, "`model` is required and must be a string"),
             (r#"{"model":7}"#, "`model` is required and must be a string"),
             (r#"{"model":"a"}"#, "`messages` must be a non-empty array"),
-            (
-                r#"{"model":"a","messages":[]}"#,
-                "`messages` must be a non-empty array",
-            ),
+            (r#"{"model":"a","messages":[]}"#, "`messages` must be a non-empty array"),
             (r#"{"model":"a","messages":["x"]}"#, "`messages[0]`"),
-            (
-                r#"{"model":"a","messages":[{"role":"tool","content":"x"}]}"#,
-                "`messages[0].role`",
-            ),
-            (
-                r#"{"model":"a","messages":[{"role":"user","content":["x"]}]}"#,
-                "`messages[0].content`",
-            ),
-            (
-                r#"{"model":"a","messages":[{"role":"user","content":"x","name":"n"}]}"#,
-                "`messages[0].name`",
-            ),
-            (
-                r#"{"model":"a","messages":[{"role":"user","content":"x"}],"temperature":1}"#,
-                "`temperature`",
-            ),
+            (r#"{"model":"a","messages":[{"role":"tool","content":"x"}]}"#, "`messages[0].role`"),
+            (r#"{"model":"a","messages":[{"role":"user","content":["x"]}]}"#, "`messages[0].content`"),
+            (r#"{"model":"a","messages":[{"role":"user","content":"x","name":"n"}]}"#, "`messages[0].name`"),
+            (r#"{"model":"a","messages":[{"role":"user","content":"x"}],"temperature":1}"#, "`temperature`"),
             (r#"{"model":"a","stream":"yes"}"#, "`stream`"),
             (r#"{"model":"a","chatSessionId":""}"#, "`chatSessionId`"),
         ] {
@@ -163,10 +141,7 @@ mod tests {
         let text = r#"{"model":"a","stream":null,"top_p":1,
             "messages":[{"role":"tool","content":[{"type":"text","text":"x"}],"id":1},{"role":"user"}]}"#;
         body.read(text.as_bytes(), Strictness::Lenient).unwrap();
-        assert_eq!(
-            body.messages,
-            [Message::new("tool", "x"), Message::new("user", "")]
-        );
+        assert_eq!(body.messages, [Message::new("tool", "x"), Message::new("user", "")]);
     }
 
     #[test]
@@ -175,9 +150,6 @@ mod tests {
         assert!(both(Strictness::Strict).is_err());
         assert_eq!(both(Strictness::Lenient), Ok(Some("a")));
         assert_eq!(session_id(None, Some("b"), Strictness::Strict), Ok(Some("b")));
-        assert_eq!(
-            session_id(Some("a"), Some("a"), Strictness::Strict),
-            Ok(Some("a"))
-        );
+        assert_eq!(session_id(Some("a"), Some("a"), Strictness::Strict), Ok(Some("a")));
     }
 }

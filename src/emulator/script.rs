@@ -72,13 +72,7 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn new(outcome: Outcome, delivery: Delivery) -> Self {
-        Self {
-            steps: Vec::new(),
-            close: false,
-            outcome,
-            framing: Framing::Chunked,
-            delivery,
-        }
+        Self { steps: Vec::new(), close: false, outcome, framing: Framing::Chunked, delivery }
     }
 
     /// A complete reply in one write.
@@ -91,12 +85,7 @@ impl Script {
     /// Chipp's ordinary way to refuse.
     pub(super) fn error(status: u16, text: &str) -> Self {
         let body = format!(r#"{{"error":{}}}"#, quote(text));
-        Self::whole(
-            Outcome::Refused(status),
-            status,
-            "application/json",
-            body.as_bytes(),
-        )
+        Self::whole(Outcome::Refused(status), status, "application/json", body.as_bytes())
     }
 
     /// A head and a whole body, in one write.

@@ -68,11 +68,7 @@ impl Connection {
     fn new(socket: TcpStream, shared: Arc<Shared>) -> Self {
         // Without it a stream's events would wait for each other's acknowledgements.
         let _ = socket.set_nodelay(true);
-        Self {
-            socket,
-            buffer: BytesMut::with_capacity(READ),
-            shared,
-        }
+        Self { socket, buffer: BytesMut::with_capacity(READ), shared }
     }
 
     async fn run(mut self) {

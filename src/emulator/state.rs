@@ -49,17 +49,12 @@ impl State {
 
     /// What a session holds.
     pub fn transcript(&self, session: &str) -> Option<&[Message]> {
-        self.sessions
-            .get(session)
-            .map(|kept| kept.session.messages.as_slice())
+        self.sessions.get(session).map(|kept| kept.session.messages.as_slice())
     }
 
     /// All sessions, the oldest first.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
-        self.ages
-            .iter()
-            .filter_map(|id| self.sessions.get(id))
-            .map(|kept| &kept.session)
+        self.ages.iter().filter_map(|id| self.sessions.get(id)).map(|kept| &kept.session)
     }
 
     /// A session of any app and key.
@@ -76,17 +71,9 @@ impl State {
     /// Opens a session; the oldest goes when there are more than `limit`.
     pub(super) fn open_session(&mut self, app: &str, key: &str, limit: usize) -> String {
         let id = uuid::Uuid::new_v4().to_string();
-        let session = Session {
-            id: id.clone(),
-            app: app.to_owned(),
-            key: key.to_owned(),
-            messages: Vec::new(),
-        };
-        let kept = Kept {
-            session,
-            times: Vec::new(),
-            created: SystemTime::now(),
-        };
+        let session =
+            Session { id: id.clone(), app: app.to_owned(), key: key.to_owned(), messages: Vec::new() };
+        let kept = Kept { session, times: Vec::new(), created: SystemTime::now() };
         self.sessions.insert(id.clone(), kept);
         self.ages.push_back(id.clone());
         while self.ages.len() > limit {
@@ -156,12 +143,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(options: Options) -> Self {
-        Self {
-            options,
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            changed_async: Notify::new(),
-        }
+        Self { options, state: Mutex::default(), changed: Condvar::new(), changed_async: Notify::new() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -201,10 +183,7 @@ impl Shared {
 
     pub(super) fn clear(&self) {
         self.change(|state| {
-            *state = State {
-                next: state.next,
-                ..State::default()
-            };
+            *state = State { next: state.next, ..State::default() };
         });
     }
 
@@ -252,11 +231,7 @@ impl Shared {
             if left.is_zero() {
                 return false;
             }
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

@@ -34,11 +34,7 @@ pub(super) fn script(exchange: Exchange<'_>) -> Script {
     if talk.wire == Wire::Crlf {
         encoder.newline = "\r\n";
     }
-    let mut teller = Teller {
-        script,
-        encoder,
-        exchange,
-    };
+    let mut teller = Teller { script, encoder, exchange };
     teller.tell(talk.tale);
     teller.script
 }
@@ -144,10 +140,7 @@ impl Teller<'_, '_> {
 
     fn open(&mut self) {
         self.say(&Part::Start);
-        if matches!(
-            self.exchange.talk.reveals,
-            Reveals::Event | Reveals::HeaderAndEvent
-        ) {
+        if matches!(self.exchange.talk.reveals, Reveals::Event | Reveals::HeaderAndEvent) {
             self.name_session();
         }
     }

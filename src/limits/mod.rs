@@ -111,11 +111,7 @@ impl Limits {
     /// The first rule that says no. Wider rules have not counted the request then; narrower ones have.
     pub fn admit(&self, subject: &Subject<'_>) -> Result<Option<Standing>, Denied> {
         let mut tightest: Option<Standing> = None;
-        let user = self
-            .user
-            .as_ref()
-            .zip(subject.user)
-            .map(|(rule, user)| (Rule::User, rule, user));
+        let user = self.user.as_ref().zip(subject.user).map(|(rule, user)| (Rule::User, rule, user));
         let key = match subject.key_limit {
             Some(number) => self.own(number),
             None => self.key.as_ref(),
@@ -139,11 +135,7 @@ impl Limits {
 
     /// Forgets who has not been seen for as long as a full bucket takes; to be called now and then.
     pub fn sweep(&self) {
-        for rule in [&self.user, &self.key, &self.all]
-            .into_iter()
-            .flatten()
-            .chain(&self.own)
-        {
+        for rule in [&self.user, &self.key, &self.all].into_iter().flatten().chain(&self.own) {
             rule.buckets.retain_recent();
             rule.buckets.shrink_to_fit();
         }
@@ -157,10 +149,7 @@ impl Limits {
 impl Numbered {
     fn new(per_minute: NonZeroU32) -> Self {
         let limiter = RateLimiter::dashmap(Quota::per_minute(per_minute));
-        Self {
-            per_minute,
-            buckets: limiter.with_middleware(),
-        }
+        Self { per_minute, buckets: limiter.with_middleware() }
     }
 
     fn admit(&self, rule: Rule, who: [u8; 16]) -> Result<Standing, Denied> {
@@ -168,17 +157,9 @@ impl Numbered {
         match self.buckets.check_key(&who) {
             Ok(snapshot) => Ok(self.standing(rule, &snapshot)),
             Err(not_until) => {
-                let standing = Standing {
-                    rule,
-                    limit,
-                    remaining: 0,
-                    reset: Duration::from_secs(60),
-                };
+                let standing = Standing { rule, limit, remaining: 0, reset: Duration::from_secs(60) };
                 let retry_after = not_until.wait_time_from(DefaultClock::default().now());
-                Err(Denied {
-                    standing,
-                    retry_after,
-                })
+                Err(Denied { standing, retry_after })
             }
         }
     }
@@ -187,12 +168,7 @@ impl Numbered {
         let remaining = snapshot.remaining_burst_capacity();
         let limit = self.per_minute.get();
         let reset = snapshot.quota().replenish_interval() * limit.saturating_sub(remaining);
-        Standing {
-            rule,
-            limit,
-            remaining,
-            reset,
-        }
+        Standing { rule, limit, remaining, reset }
     }
 }
 
@@ -215,21 +191,12 @@ mod tests {
     }
 
     fn limits(user: u32, key: u32, all: u32, own: &[u32]) -> Limits {
-        let settings = crate::config::Limits {
-            all: number(all),
-            key: number(key),
-            user: number(user),
-        };
+        let settings = crate::config::Limits { all: number(all), key: number(key), user: number(user) };
         Limits::new(settings, own.iter().copied().filter_map(NonZeroU32::new))
     }
 
     fn subject(user: u8, key: u8) -> Subject<'static> {
-        Subject {
-            user: Some([user; 16]),
-            key: [key; 16],
-            key_limit: None,
-            model: ("gpt-4o", None),
-        }
+        Subject { user: Some([user; 16]), key: [key; 16], key_limit: None, model: ("gpt-4o", None) }
     }
 
     #[test]
@@ -254,11 +221,7 @@ mod tests {
     #[test]
     fn numbers_of_their_own_stand_apart() {
         let limits = limits(0, 1, 0, &[2]);
-        let own = Subject {
-            key_limit: number(2),
-            model: ("a", number(2)),
-            ..subject(1, 1)
-        };
+        let own = Subject { key_limit: number(2), model: ("a", number(2)), ..subject(1, 1) };
         assert!(limits.admit(&own).is_ok());
         assert!(limits.admit(&own).is_ok());
         assert_eq!(limits.admit(&own).unwrap_err().standing.rule, Rule::Key);

@@ -111,11 +111,7 @@ mod tests {
         events
             .map(|event| {
                 let data = event.strip_prefix("data: ").unwrap();
-                if data == "[DONE]" {
-                    "[DONE]".into()
-                } else {
-                    serde_json::from_str(data).unwrap()
-                }
+                if data == "[DONE]" { "[DONE]".into() } else { serde_json::from_str(data).unwrap() }
             })
             .collect()
     }
@@ -125,14 +121,7 @@ mod tests {
         let mut out = Vec::new();
         writer.role(&mut out);
         writer.text("Hel\"lo\n", &mut out);
-        writer.finish(
-            FinishReason::Stop,
-            Usage {
-                prompt_tokens: 1,
-                completion_tokens: 2,
-            },
-            &mut out,
-        );
+        writer.finish(FinishReason::Stop, Usage { prompt_tokens: 1, completion_tokens: 2 }, &mut out);
         events(&out)
     }
 
@@ -141,10 +130,7 @@ mod tests {
         let events = stream(IncludeUsage::No);
         assert_eq!(events.len(), 4);
         let delta = |at: usize| events[at]["choices"][0]["delta"].clone();
-        assert_eq!(
-            delta(0),
-            serde_json::json!({"role": "assistant", "content": "", "refusal": null})
-        );
+        assert_eq!(delta(0), serde_json::json!({"role": "assistant", "content": "", "refusal": null}));
         assert_eq!(delta(1), serde_json::json!({"content": "Hel\"lo\n"}));
         assert_eq!(delta(2), serde_json::json!({}));
         assert_eq!(events[2]["choices"][0]["finish_reason"], "stop");

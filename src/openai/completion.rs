@@ -91,10 +91,7 @@ mod tests {
             model: "gpt-\"4o\"",
             content: "line\n\"quoted\" \u{1F600}",
             finish_reason: FinishReason::Length,
-            usage: Usage {
-                prompt_tokens: 3,
-                completion_tokens: 4,
-            },
+            usage: Usage { prompt_tokens: 3, completion_tokens: 4 },
         };
         let value: serde_json::Value = serde_json::from_slice(&completion.to_json()).unwrap();
         assert_eq!(

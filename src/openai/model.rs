@@ -29,10 +29,7 @@ pub fn list_json<'a>(models: impl IntoIterator<Item = Model<'a>>) -> Vec<u8> {
         object: &'static str,
         data: Vec<Model<'a>>,
     }
-    let list = List {
-        object: "list",
-        data: models.into_iter().collect(),
-    };
+    let list = List { object: "list", data: models.into_iter().collect() };
     serde_json::to_vec(&list).unwrap_or_default()
 }
 
@@ -41,11 +38,7 @@ mod tests {
     use super::*;
 
     fn model(id: &str) -> Model<'_> {
-        Model {
-            id,
-            created: 1_700_000_000,
-            owned_by: "chipp",
-        }
+        Model { id, created: 1_700_000_000, owned_by: "chipp" }
     }
 
     #[test]
@@ -61,12 +54,7 @@ mod tests {
         assert_eq!(list_json([]), br#"{"object":"list","data":[]}"#);
         let list: serde_json::Value = serde_json::from_slice(&list_json([model("b"), model("a")])).unwrap();
         assert_eq!(list["object"], "list");
-        let ids: Vec<_> = list["data"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|model| &model["id"])
-            .collect();
+        let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
         assert_eq!(ids, ["b", "a"]);
     }
 }

@@ -57,10 +57,7 @@ mod tests {
 
     #[test]
     fn usage_is_openais_whole_object() {
-        let usage = Usage {
-            prompt_tokens: 9,
-            completion_tokens: 12,
-        };
+        let usage = Usage { prompt_tokens: 9, completion_tokens: 12 };
         assert_eq!(
             written(usage),
             concat!(
@@ -74,10 +71,7 @@ mod tests {
 
     #[test]
     fn absurd_counts_from_upstream_do_not_overflow() {
-        let usage = Usage {
-            prompt_tokens: u64::MAX,
-            completion_tokens: 1,
-        };
+        let usage = Usage { prompt_tokens: u64::MAX, completion_tokens: 1 };
         assert_eq!(usage.total_tokens(), u64::MAX);
     }
 

@@ -79,11 +79,7 @@ impl Caller {
             name: Some(entry.name.as_str().into()),
             models: entry.models.clone(),
             requests_per_minute: entry.requests_per_minute,
-            trust: if entry.trust_user {
-                Trust::Headers
-            } else {
-                Trust::BodyOnly
-            },
+            trust: if entry.trust_user { Trust::Headers } else { Trust::BodyOnly },
             chipp_key: None,
         })
     }
@@ -116,10 +112,7 @@ mod tests {
     fn entry(name: &str, keys: &[&str]) -> ClientKey {
         ClientKey {
             name: name.into(),
-            sha256: keys
-                .iter()
-                .map(|key| Sha256::digest(key.as_bytes()).into())
-                .collect(),
+            sha256: keys.iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect(),
             models: Some(vec!["gpt-*".into(), "support".into()]),
             expires: Some(1000),
             trust_user: name == "trusted",
@@ -134,22 +127,10 @@ mod tests {
     #[test]
     fn keys_old_and_new_are_good_until_they_expire() {
         let auth = Auth::Keys(vec![entry("web", &["old", "new"]), entry("trusted", &["other"])]);
-        assert_eq!(
-            authenticate(&auth, Some("old"), 1).unwrap().name.as_deref(),
-            Some("web")
-        );
-        assert_eq!(
-            authenticate(&auth, Some("new"), 999).unwrap().trust,
-            Trust::BodyOnly
-        );
-        assert_eq!(
-            authenticate(&auth, Some("other"), 1).unwrap().trust,
-            Trust::Headers
-        );
-        assert_eq!(
-            authenticate(&auth, Some("new"), 1000).unwrap_err().code,
-            Some("invalid_api_key")
-        );
+        assert_eq!(authenticate(&auth, Some("old"), 1).unwrap().name.as_deref(), Some("web"));
+        assert_eq!(authenticate(&auth, Some("new"), 999).unwrap().trust, Trust::BodyOnly);
+        assert_eq!(authenticate(&auth, Some("other"), 1).unwrap().trust, Trust::Headers);
+        assert_eq!(authenticate(&auth, Some("new"), 1000).unwrap_err().code, Some("invalid_api_key"));
     }
 
     #[test]

@@ -37,12 +37,7 @@ pub(super) fn denied(denied: &Denied, model: &str) -> Error {
     let limit = denied.standing.limit.into();
     Error::requests_exhausted(
         model,
-        &Exhausted {
-            limit,
-            used: limit,
-            requested: 1,
-            wait: denied.retry_after,
-        },
+        &Exhausted { limit, used: limit, requested: 1, wait: denied.retry_after },
     )
 }
 

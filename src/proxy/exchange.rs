@@ -50,13 +50,7 @@ pub enum SessionWish {
 impl Exchange {
     /// An exchange of which nothing is known but its record.
     pub fn new(record: Record) -> Self {
-        Self {
-            record,
-            standing: None,
-            outcome: None,
-            ignored: String::new(),
-            usage: None,
-        }
+        Self { record, standing: None, outcome: None, ignored: String::new(), usage: None }
     }
 
     /// Notes what happened to the conversation.

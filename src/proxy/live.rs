@@ -2,28 +2,23 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::chipp::stream::Decoder;
 use crate::chipp::{self, Event};
 use crate::ids::{ChatSessionId, CompletionId};
 use crate::openai::Error;
 use crate::openai::chunk::{ChunkWriter, KEEP_ALIVE, error_event};
-use crate::proxy::chat::{Call, unix_seconds};
+use crate::proxy::call::Call;
+use crate::proxy::chat::unix_seconds;
 use crate::proxy::exchange::{Head, Refused};
+use crate::proxy::source::{Read, Source};
 use crate::telemetry::End;
 use crate::translate;
-use crate::upstream::{self, Body, BodyError};
-
-/// How long metadata is waited for when an answer has said that it is complete.
-const CLOSING_GRACE: Duration = Duration::from_millis(500);
 
 /// How long the end of the body is waited for when all has been said: its connection can then be used again.
 const LINGER: Duration = Duration::from_millis(20);
@@ -59,31 +54,6 @@ enum Phase {
     Ended,
 }
 
-/// Chipp's side: bytes, and the clocks that run while there are none.
-struct Source {
-    body: Body,
-    decoder: Decoder,
-    /// The session that the head named.
-    named: Option<ChatSessionId>,
-    /// Reused between reads.
-    fresh: Vec<Event>,
-    comment_every: Option<Duration>,
-    /// When the client last got something.
-    last_sign: tokio::time::Instant,
-    /// When the grace after `Closing` is over.
-    closes: Option<tokio::time::Instant>,
-    /// One timer for the whole stream. It may ring too early, and is then set anew: a chunk costs no timer.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-/// What a read brought.
-enum Read {
-    Events,
-    /// Nothing for so long that the client should get a sign of life.
-    Silence,
-    Broken(BodyError),
-}
-
 impl Live {
     /// Sends the request, and reads on until the answer has shown that it is one, by text or by its end.
     pub(super) async fn open(mut call: Call) -> Result<Self, Box<Refused>> {
@@ -100,8 +70,8 @@ impl Live {
         let writer = ChunkWriter::new(
             &CompletionId::mint(),
             unix_seconds(),
-            &call.model,
-            call.include_usage,
+            &call.plan.model,
+            call.plan.include_usage,
         );
         Ok(Self {
             call,
@@ -145,7 +115,7 @@ impl Live {
                 }
             }
             if !out.is_empty() {
-                self.source.last_sign = tokio::time::Instant::now();
+                self.source.signed();
                 return Some(out.into());
             }
             let started = Instant::now();
@@ -161,7 +131,7 @@ impl Live {
             match read {
                 Read::Events => {}
                 Read::Silence => {
-                    self.source.last_sign = tokio::time::Instant::now();
+                    self.source.signed();
                     return Some(Bytes::from_static(KEEP_ALIVE));
                 }
                 Read::Broken(broken) => {
@@ -175,16 +145,16 @@ impl Live {
 
     fn write(&mut self, event: Event, out: &mut Vec<u8>) {
         match event {
-            Event::Text(text) if self.call.cutter.is_idle() => {
+            Event::Text(text) if self.call.plan.cutter.is_idle() => {
                 // Who speaks on after all has not been complete.
-                self.source.closes = None;
+                self.source.keep_open();
                 self.speak(&text, out);
             }
             Event::Text(text) => {
-                self.source.closes = None;
-                let text = self.call.cutter.push(&text);
+                self.source.keep_open();
+                let text = self.call.plan.cutter.push(&text);
                 self.speak(&text, out);
-                if self.call.cutter.cut().is_some() {
+                if self.call.plan.cutter.cut().is_some() {
                     self.end(chipp::FinishReason::Stop, out);
                     // The rest is not wanted; leaving closes Chipp's connection.
                     self.phase = Phase::Ended;
@@ -194,10 +164,10 @@ impl Live {
             Event::Usage(usage) => self.usage = Some(usage),
             Event::Activity => {}
             Event::Closing(_) => {
-                self.source.closes = Some(tokio::time::Instant::now() + CLOSING_GRACE);
+                self.source.close_soon();
             }
             Event::Finish(reason) => {
-                let rest = self.call.cutter.finish();
+                let rest = self.call.plan.cutter.finish();
                 self.speak(&rest, out);
                 self.end(reason, out);
             }
@@ -229,19 +199,19 @@ impl Live {
     /// The answer is complete. The session is put away first, so that the client's next request finds it.
     fn end(&mut self, reason: chipp::FinishReason, out: &mut Vec<u8>) {
         if self.is_doubtful {
-            self.call.turn = None;
+            self.call.plan.turn = None;
         }
         let named = self.named.take().or_else(|| self.source.named.take());
         self.call.settle(reason, named, &self.answer);
         let usage = self.call.usage(self.usage, self.answer.len());
-        let reason = translate::reply::finish_reason(reason, self.call.cutter.cut());
+        let reason = translate::reply::finish_reason(reason, self.call.plan.cutter.cut());
         self.writer.finish(reason, usage, out);
         self.count_skipped();
         self.phase = Phase::Lingering;
     }
 
     fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
-        self.call.turn = None;
+        self.call.plan.turn = None;
         self.call.exchange.failed(error);
         self.call.exchange.record.end = End::Broken;
         error_event(error, out);
@@ -251,7 +221,7 @@ impl Live {
 
     /// We broke in the middle: nothing that is known of the conversation counts.
     pub(super) fn panicked(&mut self) {
-        self.call.turn = None;
+        self.call.plan.turn = None;
         self.call.exchange.failed(&Error::internal());
         self.call.exchange.record.end = End::Broken;
     }
@@ -259,12 +229,7 @@ impl Live {
     fn count_skipped(&self) {
         let skipped = self.source.decoder.skipped();
         if skipped > 0 {
-            self.call
-                .exchange
-                .record
-                .metrics()
-                .skipped_lines
-                .inc_by(skipped.into());
+            self.call.exchange.record.metrics().skipped_lines.inc_by(skipped.into());
         }
     }
 
@@ -313,69 +278,13 @@ async fn prove(call: &mut Call, source: &mut Source, events: &mut VecDeque<Event
                 Event::Session(session) if call.is_forgotten(Some(session)) => return Ok(Proof::Forgotten),
                 Event::Failure(failure) if call.is_lost_session(failure) => return Ok(Proof::Forgotten),
                 Event::Failure(failure) => return Err(call.failure(failure)),
-                Event::Closing(_) => source.closes = Some(tokio::time::Instant::now() + CLOSING_GRACE),
+                Event::Closing(_) => source.close_soon(),
                 Event::Session(_) | Event::Usage(_) | Event::Activity => {}
             }
         }
         seen = events.len();
         if let Read::Broken(broken) = source.read(events).await {
             return Err(call.broken(broken));
-        }
-    }
-}
-
-impl Source {
-    fn new(reply: upstream::Reply) -> Self {
-        Self {
-            body: reply.body,
-            decoder: Decoder::new(),
-            named: reply.session,
-            fresh: Vec::new(),
-            comment_every: None,
-            last_sign: tokio::time::Instant::now(),
-            closes: None,
-            timer: None,
-        }
-    }
-
-    /// Reads once, and adds what that brings.
-    async fn read(&mut self, events: &mut VecDeque<Event>) -> Read {
-        let piece = poll_fn(|cx| match self.body.poll_next(cx) {
-            Poll::Ready(piece) => Poll::Ready(Some(piece)),
-            Poll::Pending => self.poll_timer(cx).map(|()| None),
-        });
-        match piece.await {
-            Some(Some(Ok(bytes))) => self.decoder.push(&bytes, &mut self.fresh),
-            Some(None) => self.decoder.finish(&mut self.fresh),
-            // An answer that said that it is complete may be: its dialect decides.
-            Some(Some(Err(_))) if self.closes.is_some() => self.decoder.finish(&mut self.fresh),
-            Some(Some(Err(broken))) => return Read::Broken(broken),
-            None if self.closes.is_some() => self.decoder.finish_early(&mut self.fresh),
-            None => return Read::Silence,
-        }
-        events.extend(self.fresh.drain(..));
-        Read::Events
-    }
-
-    /// Ready when the grace is over, or when the client has got nothing for too long.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let silence_ends = self.comment_every.map(|every| self.last_sign + every);
-        let Some(due) = self.closes.or(silence_ends) else {
-            return Poll::Pending;
-        };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        // A timer that is set for later than it should ring can only be one for silence; the grace is shorter.
-        if timer.deadline() > due {
-            timer.as_mut().reset(due);
-        }
-        loop {
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if timer.deadline() >= due {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(due);
         }
     }
 }

@@ -3,11 +3,14 @@
 //! Each file tells the story of one kind of exchange, top to bottom. The room knows neither actix nor awc: it is
 //! given bytes and gives bytes, whoever carries them.
 
+mod call;
 pub mod caller;
 pub mod chat;
 mod error;
 mod exchange;
 mod live;
+mod plan;
+mod source;
 mod stream;
 
 use std::sync::Arc;
@@ -57,10 +60,7 @@ impl Shared {
             Auth::Keys(keys) => keys.iter().filter_map(|key| key.requests_per_minute).collect(),
             Auth::Open | Auth::Passthrough => Vec::new(),
         };
-        let of_models = config
-            .models
-            .routes()
-            .filter_map(|route| route.requests_per_minute);
+        let of_models = config.models.routes().filter_map(|route| route.requests_per_minute);
         let limits = Limits::new(config.limits, of_keys.into_iter().chain(of_models));
         let sessions = Arc::new(Memory::new(config.sessions.ttl, config.sessions.capacity));
         Self {
@@ -79,9 +79,7 @@ impl Shared {
     pub fn sweep(&self) {
         self.sessions.sweep(Instant::now());
         self.limits.sweep();
-        self.metrics
-            .sessions
-            .set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
+        self.metrics.sessions.set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
     }
 }
 

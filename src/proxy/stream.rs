@@ -13,7 +13,8 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::openai::chunk::{KEEP_ALIVE, error_event};
-use crate::proxy::chat::{Answer, Call};
+use crate::proxy::call::Call;
+use crate::proxy::chat::Answer;
 use crate::proxy::exchange::Refused;
 use crate::proxy::live::Live;
 use crate::telemetry::End;
@@ -43,19 +44,13 @@ pub(super) async fn start(call: Call) -> Result<Answer, Box<Refused>> {
         Some(comment_every) => match timeout(comment_every, &mut opening).await {
             Ok(opened) => opened?,
             Err(_silence) => {
-                let frames = Frames(State::Opening {
-                    opening,
-                    comment_every,
-                });
+                let frames = Frames(State::Opening { opening, comment_every });
                 return Ok(Answer::Stream { head: early, frames });
             }
         },
     };
     let head = live.head();
-    Ok(Answer::Stream {
-        head,
-        frames: Frames(State::Live(Box::new(live))),
-    })
+    Ok(Answer::Stream { head, frames: Frames(State::Live(Box::new(live))) })
 }
 
 impl Frames {
@@ -72,10 +67,7 @@ impl Frames {
                     }
                     return frames;
                 }
-                State::Opening {
-                    opening,
-                    comment_every,
-                } => match timeout(*comment_every, opening).await {
+                State::Opening { opening, comment_every } => match timeout(*comment_every, opening).await {
                     Ok(Ok(live)) => self.0 = State::Live(Box::new(live)),
                     Ok(Err(mut refused)) => {
                         refused.exchange.record.status = 200;

@@ -46,19 +46,13 @@ impl Fingerprinter {
         let (left, right) = key.split_at_mut(16);
         left.copy_from_slice(uuid::Uuid::new_v4().as_bytes());
         right.copy_from_slice(uuid::Uuid::new_v4().as_bytes());
-        Self {
-            key: *blake3::hash(&key).as_bytes(),
-        }
+        Self { key: *blake3::hash(&key).as_bytes() }
     }
 
     /// The scope of a request.
     pub fn scope(&self, parts: ScopeParts<'_>) -> Scope {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        let texts = [
-            Some(parts.credential),
-            parts.user.map(str::as_bytes),
-            Some(parts.app.as_bytes()),
-        ];
+        let texts = [Some(parts.credential), parts.user.map(str::as_bytes), Some(parts.app.as_bytes())];
         for text in texts.into_iter().chain([parts.conversation.map(str::as_bytes)]) {
             // Length and presence go in as well, so that no two lists of parts run into one.
             let length = text.map_or(u64::MAX, |text| text.len() as u64);

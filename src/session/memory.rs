@@ -100,23 +100,12 @@ impl Memory {
         if displaced {
             stack.remove(0);
         }
-        stack.push(Entry {
-            number,
-            expires,
-            session,
-        });
+        stack.push(Entry { number, expires, session });
         drop(stack);
         if !displaced {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
-        self.order
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(Record {
-                number,
-                expires,
-                head,
-            });
+        self.order.lock().unwrap_or_else(PoisonError::into_inner).push_back(Record { number, expires, head });
         self.trim();
     }
 
@@ -143,11 +132,7 @@ impl Memory {
 
     fn pop_order(&self, when: impl FnOnce(&Record) -> bool) -> Option<Record> {
         let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        if when(order.front()?) {
-            order.pop_front()
-        } else {
-            None
-        }
+        if when(order.front()?) { order.pop_front() } else { None }
     }
 
     fn remove(&self, record: &Record) {

@@ -97,16 +97,8 @@ impl Turn {
             let session = store.take(head, now)?;
             Some(Taken { head, session, holds })
         });
-        let has_past = messages
-            .iter()
-            .any(|message| message.role == chipp::Role::Assistant);
-        Self {
-            store: Arc::clone(store),
-            mode,
-            history,
-            has_past,
-            taken,
-        }
+        let has_past = messages.iter().any(|message| message.role == chipp::Role::Assistant);
+        Self { store: Arc::clone(store), mode, history, has_past, taken }
     }
 
     /// The session to go on with.

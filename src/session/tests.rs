@@ -4,19 +4,12 @@ use super::*;
 use crate::chipp::{Message, Role};
 
 fn message(role: Role, content: &str) -> Message<'_> {
-    Message {
-        role,
-        content: content.into(),
-    }
+    Message { role, content: content.into() }
 }
 
 fn history<'a>(texts: &[&'a str]) -> Vec<Message<'a>> {
     let roles = [Role::User, Role::Assistant];
-    texts
-        .iter()
-        .zip(roles.into_iter().cycle())
-        .map(|(text, role)| message(role, text))
-        .collect()
+    texts.iter().zip(roles.into_iter().cycle()).map(|(text, role)| message(role, text)).collect()
 }
 
 fn session(text: &str) -> ChatSessionId {
@@ -32,31 +25,16 @@ struct Room {
 impl Room {
     fn new() -> Self {
         let store = Arc::new(Memory::new(Duration::from_secs(60), 100));
-        Self {
-            fingerprinter: Fingerprinter::random(),
-            store,
-            now: Instant::now(),
-        }
+        Self { fingerprinter: Fingerprinter::random(), store, now: Instant::now() }
     }
 
     fn scope(&self, user: &str) -> Scope {
-        let parts = ScopeParts {
-            credential: b"key",
-            user: Some(user),
-            app: "app",
-            conversation: None,
-        };
+        let parts = ScopeParts { credential: b"key", user: Some(user), app: "app", conversation: None };
         self.fingerprinter.scope(parts)
     }
 
     fn begin(&self, user: &str, texts: &[&str]) -> Turn {
-        Turn::begin(
-            &self.store,
-            Mode::Conversation,
-            &self.scope(user),
-            &history(texts),
-            self.now,
-        )
+        Turn::begin(&self.store, Mode::Conversation, &self.scope(user), &history(texts), self.now)
     }
 }
 
@@ -79,58 +57,38 @@ fn a_conversation_goes_on_in_its_session() {
 #[test]
 fn a_session_serves_one_request_at_a_time() {
     let room = Room::new();
-    room.begin("ann", &["hi"])
-        .complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
     let first = room.begin("ann", &["hi", "hello", "a"]);
     let second = room.begin("ann", &["hi", "hello", "b"]);
     assert_eq!(first.outcome(), Outcome::Continued);
     assert_eq!(second.outcome(), Outcome::Replayed);
     first.untouched(room.now);
-    assert_eq!(
-        room.begin("ann", &["hi", "hello", "c"]).outcome(),
-        Outcome::Continued
-    );
+    assert_eq!(room.begin("ann", &["hi", "hello", "c"]).outcome(), Outcome::Continued);
 }
 
 #[test]
 fn in_doubt_a_session_is_forgotten() {
     let room = Room::new();
-    room.begin("ann", &["hi"])
-        .complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
     drop(room.begin("ann", &["hi", "hello", "a"]));
-    assert_eq!(
-        room.begin("ann", &["hi", "hello", "a"]).outcome(),
-        Outcome::Replayed
-    );
+    assert_eq!(room.begin("ann", &["hi", "hello", "a"]).outcome(), Outcome::Replayed);
     assert!(room.store.is_empty());
 }
 
 #[test]
 fn an_edit_or_a_regeneration_replays() {
     let room = Room::new();
-    room.begin("ann", &["hi"])
-        .complete(Some(session("s1")), "hello", room.now);
-    room.begin("ann", &["hi", "hello", "a"])
-        .complete(None, "b", room.now);
-    assert_eq!(
-        room.begin("ann", &["hi", "hello", "a"]).outcome(),
-        Outcome::Replayed
-    );
-    assert_eq!(
-        room.begin("ann", &["hey", "hello", "a", "b", "c"]).outcome(),
-        Outcome::Replayed
-    );
-    assert_eq!(
-        room.begin("ann", &["hi", "hello", "a", "b", "c"]).outcome(),
-        Outcome::Continued
-    );
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi", "hello", "a"]).complete(None, "b", room.now);
+    assert_eq!(room.begin("ann", &["hi", "hello", "a"]).outcome(), Outcome::Replayed);
+    assert_eq!(room.begin("ann", &["hey", "hello", "a", "b", "c"]).outcome(), Outcome::Replayed);
+    assert_eq!(room.begin("ann", &["hi", "hello", "a", "b", "c"]).outcome(), Outcome::Continued);
 }
 
 #[test]
 fn a_made_up_answer_after_ours_goes_in_with_the_new_messages() {
     let room = Room::new();
-    room.begin("ann", &["hi"])
-        .complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
     let turn = room.begin("ann", &["hi", "hello", "a", "made up", "b"]);
     assert_eq!((turn.outcome(), turn.holds()), (Outcome::Continued, 2));
 }
@@ -138,8 +96,7 @@ fn a_made_up_answer_after_ours_goes_in_with_the_new_messages() {
 #[test]
 fn an_answer_at_the_end_leaves_something_to_send() {
     let room = Room::new();
-    room.begin("ann", &["hi"])
-        .complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
     let turn = room.begin("ann", &["hi", "hello"]);
     assert_eq!((turn.outcome(), turn.holds()), (Outcome::Replayed, 0));
 }
@@ -147,18 +104,9 @@ fn an_answer_at_the_end_leaves_something_to_send() {
 #[test]
 fn scopes_do_not_mix() {
     let room = Room::new();
-    room.begin("ann", &["hi"])
-        .complete(Some(session("s1")), "hello", room.now);
-    assert_eq!(
-        room.begin("bob", &["hi", "hello", "a"]).outcome(),
-        Outcome::Replayed
-    );
-    let parts = |credential, user, app, conversation| ScopeParts {
-        credential,
-        user,
-        app,
-        conversation,
-    };
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
+    assert_eq!(room.begin("bob", &["hi", "hello", "a"]).outcome(), Outcome::Replayed);
+    let parts = |credential, user, app, conversation| ScopeParts { credential, user, app, conversation };
     let all = [
         parts(b"key".as_slice(), Some("ann"), "app", None),
         parts(b"key2", Some("ann"), "app", None),
@@ -191,8 +139,7 @@ fn fresh_turns_take_nothing_but_are_kept_and_off_turns_are_not() {
     let room = Room::new();
     let begin =
         |mode, texts: &[&str]| Turn::begin(&room.store, mode, &room.scope("ann"), &history(texts), room.now);
-    room.begin("ann", &["hi"])
-        .complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
     let fresh = begin(Mode::Fresh, &["hi", "hello", "a"]);
     assert_eq!((fresh.outcome(), fresh.session()), (Outcome::New, None));
     fresh.complete(Some(session("s2")), "b", room.now);
@@ -207,8 +154,7 @@ fn fresh_turns_take_nothing_but_are_kept_and_off_turns_are_not() {
 #[test]
 fn an_empty_answer_settles_nothing() {
     let room = Room::new();
-    room.begin("ann", &["hi"])
-        .complete(Some(session("s1")), " \n", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), " \n", room.now);
     assert!(room.store.is_empty());
 }
 
@@ -229,27 +175,14 @@ fn the_store_forgets_by_age_and_by_number() {
     let head = |text: &str| History::of(&scope, &history(&[text])).0.head();
     let store = Memory::new(Duration::from_secs(10), 3);
     for number in 0..5 {
-        store.put(
-            head(&number.to_string()),
-            session("s"),
-            room.now + Duration::from_secs(number),
-        );
+        store.put(head(&number.to_string()), session("s"), room.now + Duration::from_secs(number));
     }
     assert_eq!(store.len(), 3);
     assert!(store.take(head("1"), room.now).is_none());
-    assert!(
-        store
-            .take(head("2"), room.now + Duration::from_secs(12))
-            .is_none(),
-        "expired on reading"
-    );
+    assert!(store.take(head("2"), room.now + Duration::from_secs(12)).is_none(), "expired on reading");
     store.sweep(room.now + Duration::from_secs(13));
     assert_eq!(store.len(), 1);
-    assert!(
-        store
-            .take(head("4"), room.now + Duration::from_secs(13))
-            .is_some()
-    );
+    assert!(store.take(head("4"), room.now + Duration::from_secs(13)).is_some());
     assert!(store.is_empty());
 }
 
@@ -263,10 +196,7 @@ fn equal_heads_keep_a_small_stack_the_youngest_first() {
     assert_eq!(room.store.len(), memory::MAX_PER_HEAD);
     let taken: Vec<_> = std::iter::from_fn(|| room.store.take(head, room.now)).collect();
     assert_eq!(taken.len(), memory::MAX_PER_HEAD);
-    assert_eq!(
-        taken.first(),
-        Some(&session(&(memory::MAX_PER_HEAD + 1).to_string()))
-    );
+    assert_eq!(taken.first(), Some(&session(&(memory::MAX_PER_HEAD + 1).to_string())));
 }
 
 #[test]

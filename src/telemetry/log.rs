@@ -39,13 +39,9 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Guard {
     let sink = Arc::new(Sink::default());
     let carrier = {
         let sink = Arc::clone(&sink);
-        std::thread::Builder::new()
-            .name("log".into())
-            .spawn(move || sink.carry())
+        std::thread::Builder::new().name("log".into()).spawn(move || sink.carry())
     };
-    let registry = tracing_subscriber::registry()
-        .with(filter)
-        .with(FilterFn::new(is_discreet));
+    let registry = tracing_subscriber::registry().with(filter).with(FilterFn::new(is_discreet));
     // A second call (two servers in one test process) finds a log installed and leaves it.
     let _ = match format {
         LogFormat::Json => registry.with(JsonLines(Arc::clone(&sink))).try_init(),
@@ -119,13 +115,10 @@ impl Sink {
         let mut batch = Vec::new();
         loop {
             let pending = self.pending();
-            let waited = self
-                .ready
-                .wait_while(pending, |pending| pending.bytes.is_empty() && !pending.is_closed);
+            let waited =
+                self.ready.wait_while(pending, |pending| pending.bytes.is_empty() && !pending.is_closed);
             let pending = waited.unwrap_or_else(PoisonError::into_inner);
-            let gathered = self
-                .ready
-                .wait_timeout_while(pending, GATHER, |pending| !pending.is_closed);
+            let gathered = self.ready.wait_timeout_while(pending, GATHER, |pending| !pending.is_closed);
             let (mut pending, _) = gathered.unwrap_or_else(PoisonError::into_inner);
             batch.clear();
             std::mem::swap(&mut batch, &mut pending.bytes);
@@ -182,12 +175,7 @@ fn write_line(line: &mut Vec<u8>, now: SystemTime, event: &Event<'_>) {
     // Writing into a Vec does not fail.
     let _ = write!(line, "{{\"time\":\"{}\"", humantime::format_rfc3339_millis(now));
     let metadata = event.metadata();
-    let _ = write!(
-        line,
-        ",\"level\":\"{}\",\"target\":\"{}\"",
-        metadata.level(),
-        metadata.target()
-    );
+    let _ = write!(line, ",\"level\":\"{}\",\"target\":\"{}\"", metadata.level(), metadata.target());
     event.record(&mut Fields(line));
     line.extend_from_slice(b"}\n");
 }
@@ -210,14 +198,12 @@ impl Visit for Fields<'_> {
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.name(field);
-        self.0
-            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.name(field);
-        self.0
-            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -246,24 +232,14 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(JsonLines(Arc::clone(&sink)));
         tracing::subscriber::with_default(subscriber, || {
             let absent: Option<&str> = None;
-            tracing::info!(
-                status = 200_u16,
-                alias = "a\"b\n",
-                late = true,
-                ms = 1.5,
-                absent,
-                "request"
-            );
+            tracing::info!(status = 200_u16, alias = "a\"b\n", late = true, ms = 1.5, absent, "request");
         });
         let bytes = sink.pending().bytes.clone();
         assert_eq!(bytes.last(), Some(&b'\n'));
         let line: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(line["message"], "request");
         assert_eq!(line["level"], "INFO");
-        assert_eq!(
-            (&line["status"], &line["late"], &line["ms"]),
-            (&200.into(), &true.into(), &1.5.into())
-        );
+        assert_eq!((&line["status"], &line["late"], &line["ms"]), (&200.into(), &true.into(), &1.5.into()));
         assert_eq!(line["alias"], "a\"b\n");
         assert!(line.get("absent").is_none());
     }
@@ -282,10 +258,7 @@ mod tests {
             tracing::trace!(target: "chipp_proxy", "three");
         });
         let log = String::from_utf8(sink.pending().bytes.clone()).unwrap();
-        let messages: Vec<_> = log
-            .lines()
-            .filter_map(|line| line.split("\"message\":").nth(1))
-            .collect();
+        let messages: Vec<_> = log.lines().filter_map(|line| line.split("\"message\":").nth(1)).collect();
         assert_eq!(messages, ["\"one\"}", "\"two\"}", "\"three\"}"]);
     }
 

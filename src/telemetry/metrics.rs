@@ -77,11 +77,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("chipp_proxy");
         let requests = Family::<RequestLabels, Counter>::default();
-        registry.register(
-            "requests",
-            "Requests answered, by alias and HTTP status",
-            requests.clone(),
-        );
+        registry.register("requests", "Requests answered, by alias and HTTP status", requests.clone());
         let durations = Family::<AliasLabels, Histogram, fn() -> Histogram>::new_with_constructor(
             long_buckets as fn() -> Histogram,
         );
@@ -100,19 +96,11 @@ impl Metrics {
             overhead.clone(),
         );
         let outcomes = Family::<OutcomeLabels, Counter>::default();
-        registry.register(
-            "session_outcomes",
-            "What happened to conversations",
-            outcomes.clone(),
-        );
+        registry.register("session_outcomes", "What happened to conversations", outcomes.clone());
         let denials = Family::<RuleLabels, Counter>::default();
         registry.register("rate_limited", "Requests over a limit, by rule", denials.clone());
         let upstream_errors = Family::<KindLabels, Counter>::default();
-        registry.register(
-            "upstream_errors",
-            "Failed exchanges with Chipp, by kind",
-            upstream_errors.clone(),
-        );
+        registry.register("upstream_errors", "Failed exchanges with Chipp, by kind", upstream_errors.clone());
         let mut metrics = Self {
             registry,
             requests,
@@ -135,22 +123,10 @@ impl Metrics {
 
     fn register_plain(&mut self) {
         let registry = &mut self.registry;
-        registry.register(
-            "requests_in_flight",
-            "Requests being answered",
-            self.in_flight.clone(),
-        );
+        registry.register("requests_in_flight", "Requests being answered", self.in_flight.clone());
         registry.register("sessions", "Sessions in the store", self.sessions.clone());
-        registry.register(
-            "client_aborts",
-            "Streams whose client went away",
-            self.client_aborts.clone(),
-        );
-        registry.register(
-            "sessions_lost",
-            "Sessions that Chipp had forgotten",
-            self.sessions_lost.clone(),
-        );
+        registry.register("client_aborts", "Streams whose client went away", self.client_aborts.clone());
+        registry.register("sessions_lost", "Sessions that Chipp had forgotten", self.sessions_lost.clone());
         registry.register(
             "upstream_auth_failures",
             "Times that Chipp refused the operator's own key",
@@ -167,15 +143,8 @@ impl Metrics {
     /// One request has been answered.
     pub fn request(&self, alias: Option<&Arc<str>>, status: u16, took: Duration, overhead: Duration) {
         let alias = alias.map_or_else(|| NO_ALIAS.into(), Arc::clone);
-        self.requests
-            .get_or_create(&RequestLabels {
-                alias: Arc::clone(&alias),
-                status,
-            })
-            .inc();
-        self.durations
-            .get_or_create(&AliasLabels { alias })
-            .observe(took.as_secs_f64());
+        self.requests.get_or_create(&RequestLabels { alias: Arc::clone(&alias), status }).inc();
+        self.durations.get_or_create(&AliasLabels { alias }).observe(took.as_secs_f64());
         self.overhead.observe(overhead.as_secs_f64());
     }
 
@@ -216,19 +185,11 @@ mod tests {
     #[test]
     fn what_was_counted_is_rendered() {
         let metrics = Metrics::new();
-        metrics.request(
-            Some(&"gpt-4o".into()),
-            200,
-            Duration::from_millis(20),
-            Duration::from_micros(40),
-        );
+        metrics.request(Some(&"gpt-4o".into()), 200, Duration::from_millis(20), Duration::from_micros(40));
         metrics.outcome("new");
         metrics.denied("key");
         let text = metrics.render();
-        assert!(
-            text.contains("chipp_proxy_requests_total{alias=\"gpt-4o\",status=\"200\"} 1"),
-            "{text}"
-        );
+        assert!(text.contains("chipp_proxy_requests_total{alias=\"gpt-4o\",status=\"200\"} 1"), "{text}");
         assert!(text.contains("chipp_proxy_session_outcomes_total{outcome=\"new\"} 1"));
         assert!(text.contains("chipp_proxy_rate_limited_total{rule=\"key\"} 1"));
         assert!(text.ends_with("# EOF\n"));

@@ -98,12 +98,7 @@ impl Drop for Record {
         let took = self.elapsed();
         let metrics = &self.metrics;
         metrics.in_flight.dec();
-        metrics.request(
-            self.alias.as_ref(),
-            self.status,
-            took,
-            took.saturating_sub(self.upstream),
-        );
+        metrics.request(self.alias.as_ref(), self.status, took, took.saturating_sub(self.upstream));
         if let Some(outcome) = self.outcome {
             metrics.outcome(outcome);
         }

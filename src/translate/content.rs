@@ -89,14 +89,7 @@ mod tests {
     use super::*;
 
     fn message(role: Role, content: Content<'_>) -> Message<'_> {
-        Message {
-            role,
-            content,
-            name: None,
-            tool_calls: Vec::new(),
-            tool_call_id: None,
-            refusal: None,
-        }
+        Message { role, content, name: None, tool_calls: Vec::new(), tool_call_id: None, refusal: None }
     }
 
     #[test]
@@ -109,11 +102,7 @@ mod tests {
     #[test]
     fn an_image_stands_on_its_own_line() {
         let url = "https://example.com/cat.png";
-        let parts = vec![
-            Part::Text("What?".into()),
-            Part::ImageUrl(url.into()),
-            Part::Text("And?".into()),
-        ];
+        let parts = vec![Part::Text("What?".into()), Part::ImageUrl(url.into()), Part::Text("And?".into())];
         let message = message(Role::User, Content::Parts(parts));
         assert_eq!(
             text(message.clone(), 0, Images::Text).unwrap(),
@@ -155,9 +144,6 @@ mod tests {
             tool_call_id: Some("call_1".into()),
             ..message(Role::Tool, Content::Text("sunny".into()))
         };
-        assert_eq!(
-            text(result, 0, Images::Text).unwrap(),
-            "[result of call_1]\nsunny"
-        );
+        assert_eq!(text(result, 0, Images::Text).unwrap(), "[result of call_1]\nsunny");
     }
 }

@@ -34,16 +34,8 @@ impl Cutter {
             let tokens = usize::try_from(tokens).unwrap_or(usize::MAX);
             tokens.saturating_mul(BYTES_PER_TOKEN)
         });
-        let stops = stops
-            .iter()
-            .map(|stop| stop.as_ref().to_owned())
-            .filter(|stop| !stop.is_empty());
-        Self {
-            stops: stops.collect(),
-            held: String::new(),
-            budget,
-            cut: None,
-        }
+        let stops = stops.iter().map(|stop| stop.as_ref().to_owned()).filter(|stop| !stop.is_empty());
+        Self { stops: stops.collect(), held: String::new(), budget, cut: None }
     }
 
     /// Whether there is nothing to cut by: then texts may bypass it.
@@ -110,13 +102,7 @@ impl Cutter {
     /// The length of the longest end of `held` that begins a stop sequence.
     fn longest_beginning(&self) -> usize {
         let held = self.held.as_str();
-        let longest = self
-            .stops
-            .iter()
-            .map(|stop| stop.len() - 1)
-            .max()
-            .unwrap_or(0)
-            .min(held.len());
+        let longest = self.stops.iter().map(|stop| stop.len() - 1).max().unwrap_or(0).min(held.len());
         let starts = (held.len() - longest..held.len()).filter(|&at| held.is_char_boundary(at));
         starts
             .filter_map(|at| held.get(at..))
@@ -143,14 +129,8 @@ mod tests {
 
     #[test]
     fn a_stop_sequence_over_several_pieces_never_leaks() {
-        assert_eq!(
-            run(&["END"], None, &["one E", "N", "D two"]),
-            ("one ".into(), Some(Cut::Stop))
-        );
-        assert_eq!(
-            run(&["END"], None, &["one E", "N", "T two"]),
-            ("one ENT two".into(), None)
-        );
+        assert_eq!(run(&["END"], None, &["one E", "N", "D two"]), ("one ".into(), Some(Cut::Stop)));
+        assert_eq!(run(&["END"], None, &["one E", "N", "T two"]), ("one ENT two".into(), None));
         assert_eq!(run(&["END"], None, &["one EN"]), ("one EN".into(), None));
         assert_eq!(run(&["aab"], None, &["aa", "ab"]), ("a".into(), Some(Cut::Stop)));
     }
@@ -158,45 +138,24 @@ mod tests {
     #[test]
     fn the_one_that_is_complete_first_wins() {
         assert_eq!(run(&["3", "2"], None, &["1 2 3"]), ("1 ".into(), Some(Cut::Stop)));
-        assert_eq!(
-            run(&["bc", "abcd"], None, &["xabcd"]),
-            ("xa".into(), Some(Cut::Stop))
-        );
-        assert_eq!(
-            run(&["bc", "abc"], None, &["xabcd"]),
-            ("x".into(), Some(Cut::Stop))
-        );
-        assert_eq!(
-            run(&["bc", "abcd"], None, &["xab", "ce"]),
-            ("xa".into(), Some(Cut::Stop))
-        );
+        assert_eq!(run(&["bc", "abcd"], None, &["xabcd"]), ("xa".into(), Some(Cut::Stop)));
+        assert_eq!(run(&["bc", "abc"], None, &["xabcd"]), ("x".into(), Some(Cut::Stop)));
+        assert_eq!(run(&["bc", "abcd"], None, &["xab", "ce"]), ("xa".into(), Some(Cut::Stop)));
     }
 
     #[test]
     fn the_budget_cuts_between_characters_and_only_when_there_is_more() {
         assert_eq!(run(&[], Some(1), &["abcd"]), ("abcd".into(), None));
         assert_eq!(run(&[], Some(1), &["abcde"]), ("abcd".into(), Some(Cut::Length)));
-        assert_eq!(
-            run(&[], Some(1), &["abc\u{e4}"]),
-            ("abc".into(), Some(Cut::Length))
-        );
-        assert_eq!(
-            run(&[], Some(1), &["ab", "cd", "", "e"]),
-            ("abcd".into(), Some(Cut::Length))
-        );
+        assert_eq!(run(&[], Some(1), &["abc\u{e4}"]), ("abc".into(), Some(Cut::Length)));
+        assert_eq!(run(&[], Some(1), &["ab", "cd", "", "e"]), ("abcd".into(), Some(Cut::Length)));
     }
 
     #[test]
     fn whichever_comes_first_in_the_text_wins() {
-        assert_eq!(
-            run(&["."], Some(1), &["abcdef. x"]),
-            ("abcd".into(), Some(Cut::Length))
-        );
+        assert_eq!(run(&["."], Some(1), &["abcdef. x"]), ("abcd".into(), Some(Cut::Length)));
         assert_eq!(run(&["c"], Some(1), &["abcdef"]), ("ab".into(), Some(Cut::Stop)));
-        assert_eq!(
-            run(&["e"], Some(1), &["abcdef"]),
-            ("abcd".into(), Some(Cut::Stop))
-        );
+        assert_eq!(run(&["e"], Some(1), &["abcdef"]), ("abcd".into(), Some(Cut::Stop)));
     }
 
     proptest! {

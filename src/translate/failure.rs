@@ -69,10 +69,7 @@ pub fn api_error(error: &ApiError, facts: Facts<'_>) -> Error {
             }
         }
         ErrorKind::RateLimited => Error::upstream_rate_limited(facts.retry_after),
-        ErrorKind::Unavailable => Error {
-            retry_after: facts.retry_after,
-            ..Error::upstream_error()
-        },
+        ErrorKind::Unavailable => Error { retry_after: facts.retry_after, ..Error::upstream_error() },
         ErrorKind::UnknownSession | ErrorKind::Server => Error::upstream_error(),
     }
 }
@@ -108,46 +105,13 @@ mod tests {
 
     #[test]
     fn the_table_of_errors() {
-        let client = Facts {
-            key_owner: KeyOwner::Client,
-            ..FACTS
-        };
-        let invalid = || ErrorKind::InvalidRequest {
-            param: Some("messages".into()),
-        };
+        let client = Facts { key_owner: KeyOwner::Client, ..FACTS };
+        let invalid = || ErrorKind::InvalidRequest { param: Some("messages".into()) };
         let table = [
-            (
-                ErrorKind::InvalidKey,
-                FACTS,
-                502,
-                "api_error",
-                Some("upstream_auth_failed"),
-                None,
-            ),
-            (
-                ErrorKind::InvalidKey,
-                client,
-                401,
-                "invalid_request_error",
-                Some("invalid_api_key"),
-                None,
-            ),
-            (
-                ErrorKind::PlanRequired,
-                FACTS,
-                403,
-                "insufficient_quota",
-                Some("plan_required"),
-                None,
-            ),
-            (
-                ErrorKind::QuotaExhausted,
-                FACTS,
-                429,
-                "insufficient_quota",
-                Some("insufficient_quota"),
-                None,
-            ),
+            (ErrorKind::InvalidKey, FACTS, 502, "api_error", Some("upstream_auth_failed"), None),
+            (ErrorKind::InvalidKey, client, 401, "invalid_request_error", Some("invalid_api_key"), None),
+            (ErrorKind::PlanRequired, FACTS, 403, "insufficient_quota", Some("plan_required"), None),
+            (ErrorKind::QuotaExhausted, FACTS, 429, "insufficient_quota", Some("insufficient_quota"), None),
             (
                 ErrorKind::UnknownModel,
                 FACTS,
@@ -156,81 +120,32 @@ mod tests {
                 Some("model_not_found"),
                 Some("model"),
             ),
-            (
-                invalid(),
-                FACTS,
-                400,
-                "invalid_request_error",
-                None,
-                Some("messages"),
-            ),
-            (
-                ErrorKind::RateLimited,
-                FACTS,
-                429,
-                "rate_limit_exceeded",
-                Some("rate_limit_exceeded"),
-                None,
-            ),
-            (
-                ErrorKind::Unavailable,
-                FACTS,
-                502,
-                "api_error",
-                Some("upstream_error"),
-                None,
-            ),
-            (
-                ErrorKind::Server,
-                FACTS,
-                502,
-                "api_error",
-                Some("upstream_error"),
-                None,
-            ),
-            (
-                ErrorKind::UnknownSession,
-                FACTS,
-                502,
-                "api_error",
-                Some("upstream_error"),
-                None,
-            ),
+            (invalid(), FACTS, 400, "invalid_request_error", None, Some("messages")),
+            (ErrorKind::RateLimited, FACTS, 429, "rate_limit_exceeded", Some("rate_limit_exceeded"), None),
+            (ErrorKind::Unavailable, FACTS, 502, "api_error", Some("upstream_error"), None),
+            (ErrorKind::Server, FACTS, 502, "api_error", Some("upstream_error"), None),
+            (ErrorKind::UnknownSession, FACTS, 502, "api_error", Some("upstream_error"), None),
         ];
         for (kind, facts, status, r#type, code, param) in table {
             let error = of(kind.clone(), facts);
-            let got = (
-                error.status,
-                error.kind.as_str(),
-                error.code,
-                error.param.as_deref(),
-            );
+            let got = (error.status, error.kind.as_str(), error.code, error.param.as_deref());
             assert_eq!(got, (status, r#type, code, param), "{kind:?}");
         }
     }
 
     #[test]
     fn waits_are_passed_on_and_hopeless_retries_discouraged() {
-        assert_eq!(
-            of(ErrorKind::RateLimited, FACTS).retry_after,
-            Some(Duration::from_secs(7))
-        );
+        assert_eq!(of(ErrorKind::RateLimited, FACTS).retry_after, Some(Duration::from_secs(7)));
         assert_eq!(of(ErrorKind::QuotaExhausted, FACTS).should_retry, Some(false));
     }
 
     #[test]
     fn no_secret_gets_out() {
         let error = of(ErrorKind::InvalidRequest { param: None }, FACTS);
-        assert_eq!(
-            error.message,
-            "The app refused the request: gpt-4o with *** in *** said `messages` no"
-        );
-        for kind in [
-            ErrorKind::Server,
-            ErrorKind::UnknownModel,
-            ErrorKind::InvalidKey,
-            ErrorKind::RateLimited,
-        ] {
+        assert_eq!(error.message, "The app refused the request: gpt-4o with *** in *** said `messages` no");
+        for kind in
+            [ErrorKind::Server, ErrorKind::UnknownModel, ErrorKind::InvalidKey, ErrorKind::RateLimited]
+        {
             let text = String::from_utf8(of(kind, FACTS).to_json()).unwrap();
             assert!(!text.contains("myapp") && !text.contains("session-9") && !text.contains("live_key"));
         }

@@ -52,9 +52,7 @@ pub fn usage(given: Option<chipp::Usage>, cut: Option<Cut>, volume: Volume) -> (
         _ => UsageSource::Estimated,
     };
     let usage = Usage {
-        prompt_tokens: given
-            .prompt_tokens
-            .unwrap_or_else(|| estimate_tokens(volume.prompt_bytes)),
+        prompt_tokens: given.prompt_tokens.unwrap_or_else(|| estimate_tokens(volume.prompt_bytes)),
         completion_tokens: completion.unwrap_or_else(|| estimate_tokens(volume.answer_bytes)),
     };
     (usage, source)
@@ -64,83 +62,32 @@ pub fn usage(given: Option<chipp::Usage>, cut: Option<Cut>, volume: Volume) -> (
 mod tests {
     use super::*;
 
-    const VOLUME: Volume = Volume {
-        prompt_bytes: 40,
-        answer_bytes: 8,
-    };
+    const VOLUME: Volume = Volume { prompt_bytes: 40, answer_bytes: 8 };
 
     fn given(prompt: Option<u64>, completion: Option<u64>) -> chipp::Usage {
-        chipp::Usage {
-            prompt_tokens: prompt,
-            completion_tokens: completion,
-        }
+        chipp::Usage { prompt_tokens: prompt, completion_tokens: completion }
     }
 
     #[test]
     fn given_counts_are_kept_and_missing_ones_estimated() {
         let upstream = usage(Some(given(Some(7), Some(9))), None, VOLUME);
-        assert_eq!(
-            upstream,
-            (
-                Usage {
-                    prompt_tokens: 7,
-                    completion_tokens: 9
-                },
-                UsageSource::Upstream
-            )
-        );
+        assert_eq!(upstream, (Usage { prompt_tokens: 7, completion_tokens: 9 }, UsageSource::Upstream));
         let half = usage(Some(given(Some(7), None)), None, VOLUME);
-        assert_eq!(
-            half,
-            (
-                Usage {
-                    prompt_tokens: 7,
-                    completion_tokens: 2
-                },
-                UsageSource::Estimated
-            )
-        );
+        assert_eq!(half, (Usage { prompt_tokens: 7, completion_tokens: 2 }, UsageSource::Estimated));
         let none = usage(None, None, VOLUME);
-        assert_eq!(
-            none,
-            (
-                Usage {
-                    prompt_tokens: 10,
-                    completion_tokens: 2
-                },
-                UsageSource::Estimated
-            )
-        );
+        assert_eq!(none, (Usage { prompt_tokens: 10, completion_tokens: 2 }, UsageSource::Estimated));
     }
 
     #[test]
     fn a_cut_answer_is_counted_as_the_client_gets_it() {
         let cut = usage(Some(given(Some(7), Some(900))), Some(Cut::Length), VOLUME);
-        assert_eq!(
-            cut,
-            (
-                Usage {
-                    prompt_tokens: 7,
-                    completion_tokens: 2
-                },
-                UsageSource::Estimated
-            )
-        );
+        assert_eq!(cut, (Usage { prompt_tokens: 7, completion_tokens: 2 }, UsageSource::Estimated));
     }
 
     #[test]
     fn a_cut_comes_before_the_reason_given() {
-        assert_eq!(
-            finish_reason(chipp::FinishReason::Length, Some(Cut::Stop)),
-            FinishReason::Stop
-        );
-        assert_eq!(
-            finish_reason(chipp::FinishReason::Stop, Some(Cut::Length)),
-            FinishReason::Length
-        );
-        assert_eq!(
-            finish_reason(chipp::FinishReason::ContentFilter, None),
-            FinishReason::ContentFilter
-        );
+        assert_eq!(finish_reason(chipp::FinishReason::Length, Some(Cut::Stop)), FinishReason::Stop);
+        assert_eq!(finish_reason(chipp::FinishReason::Stop, Some(Cut::Length)), FinishReason::Length);
+        assert_eq!(finish_reason(chipp::FinishReason::ContentFilter, None), FinishReason::ContentFilter);
     }
 }

@@ -35,10 +35,7 @@ pub fn messages<'a>(history: Vec<Message<'a>>, route: &Route) -> Result<Vec<chip
             Role::User | Role::Tool | Role::Function => chipp::Role::User,
             Role::Assistant => chipp::Role::Assistant,
         };
-        Ok(chipp::Message {
-            role,
-            content: content::text(message, index, route.images)?,
-        })
+        Ok(chipp::Message { role, content: content::text(message, index, route.images)? })
     });
     translated.collect()
 }
@@ -62,16 +59,10 @@ pub fn parameters<'a>(
         ));
     }
     if request.response_format != ResponseFormat::Text {
-        return Err(Error::unsupported_parameter(
-            "response_format",
-            "Only the type 'text' is supported.",
-        ));
+        return Err(Error::unsupported_parameter("response_format", "Only the type 'text' is supported."));
     }
     if request.logprobs {
-        return Err(Error::unsupported_parameter(
-            "logprobs",
-            "Chipp gives no log probabilities.",
-        ));
+        return Err(Error::unsupported_parameter("logprobs", "Chipp gives no log probabilities."));
     }
     if let Some(field) = request.audio {
         return Err(Error::unsupported_parameter(field, "Chipp gives no audio."));
@@ -88,10 +79,7 @@ pub fn parameters<'a>(
         }
     }
     if let (OnParameter::Reject, Some(field)) = (settings.unsupported, request.ignored.first()) {
-        return Err(Error::unsupported_parameter(
-            field,
-            "It has no effect with this model.",
-        ));
+        return Err(Error::unsupported_parameter(field, "It has no effect with this model."));
     }
     if let (OnParameter::Reject, Some(field)) = (settings.unknown, request.unknown.first()) {
         return Err(Error::unknown_parameter(field));

@@ -64,15 +64,7 @@ pub enum BodyError {
 
 impl Body {
     pub(super) fn new(payload: Payload, framing: Framing, idle: Duration, deadline: Instant) -> Self {
-        Self {
-            payload,
-            framing,
-            idle,
-            deadline,
-            has_ended: false,
-            waiting: None,
-            timer: None,
-        }
+        Self { payload, framing, idle, deadline, has_ended: false, waiting: None, timer: None }
     }
 
     /// How the body says where it ends.
@@ -150,11 +142,7 @@ impl Body {
             }
             timer.as_mut().reset(due);
         }
-        Poll::Ready(if due == self.deadline {
-            BodyError::TotalTimeout
-        } else {
-            BodyError::IdleTimeout
-        })
+        Poll::Ready(if due == self.deadline { BodyError::TotalTimeout } else { BodyError::IdleTimeout })
     }
 }
 
@@ -177,26 +165,16 @@ mod tests {
     use super::*;
 
     fn payload(stream: impl Stream<Item = Result<Bytes, PayloadError>> + 'static) -> Payload {
-        Payload::Stream {
-            payload: Box::pin(stream),
-        }
+        Payload::Stream { payload: Box::pin(stream) }
     }
 
     fn body(pieces: Vec<Result<Bytes, PayloadError>>, framing: Framing) -> Body {
         let payload = payload(stream::iter(pieces));
-        Body::new(
-            payload,
-            framing,
-            Duration::from_secs(1),
-            Instant::now() + Duration::from_secs(60),
-        )
+        Body::new(payload, framing, Duration::from_secs(1), Instant::now() + Duration::from_secs(60))
     }
 
     fn pieces(texts: &[&'static str]) -> Vec<Result<Bytes, PayloadError>> {
-        texts
-            .iter()
-            .map(|text| Ok(Bytes::from_static(text.as_bytes())))
-            .collect()
+        texts.iter().map(|text| Ok(Bytes::from_static(text.as_bytes()))).collect()
     }
 
     #[tokio::test]
@@ -222,10 +200,7 @@ mod tests {
     #[tokio::test]
     async fn the_single_piece_is_not_copied() {
         let text = Bytes::from_static(b"abc");
-        let whole = body(vec![Ok(text.clone())], Framing::Length(3))
-            .collect(3)
-            .await
-            .unwrap();
+        let whole = body(vec![Ok(text.clone())], Framing::Length(3)).collect(3).await.unwrap();
         assert_eq!(whole.as_ptr(), text.as_ptr());
     }
 
@@ -266,18 +241,11 @@ mod tests {
             }
         });
         let idle = Duration::from_secs(10);
-        let mut body = Body::new(
-            payload(stream),
-            Framing::Chunked,
-            idle,
-            Instant::now() + Duration::from_secs(60),
-        );
+        let mut body =
+            Body::new(payload(stream), Framing::Chunked, idle, Instant::now() + Duration::from_secs(60));
         assert!(body.next().await.unwrap().is_ok());
         tokio::time::advance(idle * 2).await;
-        assert!(
-            body.next().await.unwrap().is_ok(),
-            "the reader was slow, not the upstream"
-        );
+        assert!(body.next().await.unwrap().is_ok(), "the reader was slow, not the upstream");
         tokio::time::advance(idle / 2).await;
         let start = Instant::now();
         assert_eq!(body.next().await, Some(Err(BodyError::IdleTimeout)));
@@ -288,12 +256,7 @@ mod tests {
     async fn the_deadline_comes_before_the_idle_time() {
         let start = Instant::now();
         let total = Duration::from_secs(5);
-        let mut body = Body::new(
-            payload(stream::pending()),
-            Framing::Chunked,
-            Duration::MAX,
-            start + total,
-        );
+        let mut body = Body::new(payload(stream::pending()), Framing::Chunked, Duration::MAX, start + total);
         assert_eq!(body.next().await, Some(Err(BodyError::TotalTimeout)));
         assert_eq!(start.elapsed(), total);
     }

@@ -67,11 +67,8 @@ impl Client {
     /// A client for this thread. Connects to nothing yet.
     pub fn new(tls: &Tls, settings: &Upstream) -> Result<Self, BuildError> {
         let endpoint = Endpoint::parse(&settings.base_url)?;
-        let connection = if settings.reuse_connections {
-            ConnectionType::KeepAlive
-        } else {
-            ConnectionType::Close
-        };
+        let connection =
+            if settings.reuse_connections { ConnectionType::KeepAlive } else { ConnectionType::Close };
         let heads = Heads::new(&endpoint, connection);
         let tls = endpoint.https.then_some(tls);
         let dialler = Dialler::new(&endpoint.host, endpoint.port, tls, settings.timeouts.connect);
@@ -86,10 +83,7 @@ impl Client {
     /// its connection is closed.
     pub async fn send(&self, call: Call<'_>) -> Result<Reply, SendError> {
         let sent = Cell::new(Sent::Never);
-        self.0.answer(call, &sent).await.map_err(|kind| SendError {
-            kind,
-            sent: sent.get(),
-        })
+        self.0.answer(call, &sent).await.map_err(|kind| SendError { kind, sent: sent.get() })
     }
 }
 
@@ -106,11 +100,7 @@ impl Inner {
         let due = head_due.map_or(call.deadline, |at| at.min(call.deadline));
         let exchange = self.pool.exchange(request, call.body, sent);
         let (head, payload) = timeout_at(due, exchange).await.map_err(|_| {
-            if due == call.deadline {
-                SendErrorKind::TotalTimeout
-            } else {
-                SendErrorKind::HeadTimeout
-            }
+            if due == call.deadline { SendErrorKind::TotalTimeout } else { SendErrorKind::HeadTimeout }
         })??;
         // No await from here on: the connection may be back in the pool, and others must not meet it there.
         let framing = head::framing(&head, call.correlation_id);
@@ -124,11 +114,7 @@ impl Inner {
         Ok(Reply {
             status: head.status.as_u16(),
             session: head::session(&head.headers),
-            retry_after: if success {
-                None
-            } else {
-                head::retry_after(&head.headers, SystemTime::now())
-            },
+            retry_after: if success { None } else { head::retry_after(&head.headers, SystemTime::now()) },
             body: Body::new(payload, framing?, self.timeouts.idle, call.deadline),
         })
     }

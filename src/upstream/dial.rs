@@ -140,9 +140,7 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let tcp = TcpStream::connect(address).await?;
     // awc leaves Nagle's algorithm on: a request in two segments would wait for an acknowledgement.
     tcp.set_nodelay(true)?;
-    let probes = TcpKeepalive::new()
-        .with_time(PROBE_AFTER)
-        .with_interval(PROBE_EVERY);
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
     SockRef::from(&tcp).set_tcp_keepalive(&probes)?;
     Ok(tcp)
 }

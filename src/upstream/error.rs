@@ -144,21 +144,12 @@ mod tests {
     #[test]
     fn failures_to_connect() {
         let cases = [
-            (
-                ConnectError::Resolver("no such name".into()),
-                SendErrorKind::Resolve,
-            ),
+            (ConnectError::Resolver("no such name".into()), SendErrorKind::Resolve),
             (ConnectError::NoRecords, SendErrorKind::Resolve),
             (ConnectError::Timeout, SendErrorKind::ConnectTimeout),
-            (
-                ConnectError::Io(DialError::Timeout.into()),
-                SendErrorKind::ConnectTimeout,
-            ),
+            (ConnectError::Io(DialError::Timeout.into()), SendErrorKind::ConnectTimeout),
             (ConnectError::Io(DialError::Tls.into()), SendErrorKind::Tls),
-            (
-                ConnectError::Io(io::ErrorKind::ConnectionRefused.into()),
-                SendErrorKind::Connect,
-            ),
+            (ConnectError::Io(io::ErrorKind::ConnectionRefused.into()), SendErrorKind::Connect),
             (ConnectError::SslIsNotSupported, SendErrorKind::Connect),
             (ConnectError::Unresolved, SendErrorKind::Connect),
             (ConnectError::Disconnected, SendErrorKind::Connect),
@@ -172,37 +163,16 @@ mod tests {
     fn failures_after_connecting() {
         let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
         let cases = [
-            (
-                SendRequestError::Connect(ConnectError::Disconnected),
-                SendErrorKind::Disconnected,
-            ),
+            (SendRequestError::Connect(ConnectError::Disconnected), SendErrorKind::Disconnected),
             (SendRequestError::Send(reset()), SendErrorKind::Disconnected),
-            (
-                SendRequestError::Body("broken".into()),
-                SendErrorKind::Disconnected,
-            ),
+            (SendRequestError::Body("broken".into()), SendErrorKind::Disconnected),
             (SendRequestError::TunnelNotSupported, SendErrorKind::Disconnected),
             (SendRequestError::Timeout, SendErrorKind::HeadTimeout),
-            (
-                SendRequestError::Response(ParseError::Io(reset())),
-                SendErrorKind::Disconnected,
-            ),
-            (
-                SendRequestError::Response(ParseError::Incomplete),
-                SendErrorKind::Disconnected,
-            ),
-            (
-                SendRequestError::Response(ParseError::Header),
-                SendErrorKind::Malformed,
-            ),
-            (
-                SendRequestError::Response(ParseError::Version),
-                SendErrorKind::Malformed,
-            ),
-            (
-                SendRequestError::Response(ParseError::TooLarge),
-                SendErrorKind::Malformed,
-            ),
+            (SendRequestError::Response(ParseError::Io(reset())), SendErrorKind::Disconnected),
+            (SendRequestError::Response(ParseError::Incomplete), SendErrorKind::Disconnected),
+            (SendRequestError::Response(ParseError::Header), SendErrorKind::Malformed),
+            (SendRequestError::Response(ParseError::Version), SendErrorKind::Malformed),
+            (SendRequestError::Response(ParseError::TooLarge), SendErrorKind::Malformed),
         ];
         for (error, kind) in cases {
             assert_eq!(sending(&error), kind, "{error:?}");

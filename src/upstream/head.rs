@@ -48,11 +48,7 @@ impl Endpoint {
         };
         let default_port = if https { 443 } else { 80 };
         let port = base.port_u16().unwrap_or(default_port);
-        let host_header = if port == default_port {
-            host.to_owned()
-        } else {
-            format!("{host}:{port}")
-        };
+        let host_header = if port == default_port { host.to_owned() } else { format!("{host}:{port}") };
         let path = base.path().trim_end_matches('/');
         Ok(Self {
             uri: Uri::builder()
@@ -93,20 +89,14 @@ impl Heads {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             Rc::new(head)
         };
-        Self {
-            json: head("application/json"),
-            stream: head("text/event-stream"),
-        }
+        Self { json: head("application/json"), stream: head("text/event-stream") }
     }
 
     /// `None` if the key or the correlation id does not fit into a header.
     pub(super) fn of(&self, call: &Call<'_>) -> Option<RequestHeadType> {
         let mut headers = HeaderMap::with_capacity(3);
         headers.insert(AUTHORIZATION, bearer(call.key.expose())?);
-        headers.insert(
-            CORRELATION.clone(),
-            HeaderValue::from_str(call.correlation_id).ok()?,
-        );
+        headers.insert(CORRELATION.clone(), HeaderValue::from_str(call.correlation_id).ok()?);
         if let Some(session) = call.session {
             let mut value = HeaderValue::from_str(session.as_str()).ok()?;
             value.set_sensitive(true);
@@ -136,21 +126,14 @@ pub(super) fn framing(head: &ResponseHead, correlation_id: &str) -> Result<Frami
         return Err(SendErrorKind::Interim);
     }
     let headers = &head.headers;
-    if headers
-        .get(&CORRELATION)
-        .is_some_and(|echo| echo.as_bytes() != correlation_id.as_bytes())
-    {
+    if headers.get(&CORRELATION).is_some_and(|echo| echo.as_bytes() != correlation_id.as_bytes()) {
         return Err(SendErrorKind::Mismatched);
     }
     if head.version >= Version::HTTP_11 && is_chunked(headers) {
         return Ok(Framing::Chunked);
     }
     // awc has refused what is not a number, and more than one of them.
-    if let Some(length) = headers
-        .get(CONTENT_LENGTH)
-        .and_then(text)
-        .and_then(|length| length.parse().ok())
-    {
+    if let Some(length) = headers.get(CONTENT_LENGTH).and_then(text).and_then(|length| length.parse().ok()) {
         return Ok(Framing::Length(length));
     }
     if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
@@ -160,18 +143,11 @@ pub(super) fn framing(head: &ResponseHead, correlation_id: &str) -> Result<Frami
         return Ok(Framing::UntilClose);
     }
     // An error's status says enough without the body, which awc does not read.
-    if head.status.is_success() {
-        Err(SendErrorKind::Unframed)
-    } else {
-        Ok(Framing::Unframed)
-    }
+    if head.status.is_success() { Err(SendErrorKind::Unframed) } else { Ok(Framing::Unframed) }
 }
 
 fn is_chunked(headers: &HeaderMap) -> bool {
-    headers
-        .get(TRANSFER_ENCODING)
-        .and_then(text)
-        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    headers.get(TRANSFER_ENCODING).and_then(text).is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
 }
 
 fn text(value: &HeaderValue) -> Option<&str> {
@@ -200,53 +176,22 @@ mod tests {
     #[test]
     fn endpoints() {
         let cases = [
-            (
-                "https://app.chipp.ai/api/v1",
-                "/api/v1/chat/completions",
-                "app.chipp.ai",
-                "app.chipp.ai",
-                443,
-            ),
-            (
-                "https://chipp.test:8443/",
-                "/chat/completions",
-                "chipp.test",
-                "chipp.test:8443",
-                8443,
-            ),
-            (
-                "http://chipp.test:443",
-                "/chat/completions",
-                "chipp.test",
-                "chipp.test:443",
-                443,
-            ),
+            ("https://app.chipp.ai/api/v1", "/api/v1/chat/completions", "app.chipp.ai", "app.chipp.ai", 443),
+            ("https://chipp.test:8443/", "/chat/completions", "chipp.test", "chipp.test:8443", 8443),
+            ("http://chipp.test:443", "/chat/completions", "chipp.test", "chipp.test:443", 443),
             ("http://[::1]:80/v1", "/v1/chat/completions", "::1", "[::1]", 80),
         ];
         for (base_url, path, host, header, port) in cases {
             let endpoint = Endpoint::parse(base_url).unwrap();
             assert_eq!(endpoint.uri.path(), path, "{base_url}");
-            assert_eq!(
-                (endpoint.host.as_str(), endpoint.port),
-                (host, port),
-                "{base_url}"
-            );
+            assert_eq!((endpoint.host.as_str(), endpoint.port), (host, port), "{base_url}");
             assert_eq!(endpoint.host_header, header, "{base_url}");
             assert_eq!(endpoint.https, base_url.starts_with("https:"), "{base_url}");
-            assert_eq!(
-                endpoint.uri.scheme_str(),
-                Some("http"),
-                "else awc would speak TLS itself"
-            );
+            assert_eq!(endpoint.uri.scheme_str(), Some("http"), "else awc would speak TLS itself");
         }
-        for bad in [
-            "",
-            "chipp.test",
-            "ftp://chipp.test",
-            "/api/v1",
-            "https://",
-            "https://chipp.test/v1?key=1",
-        ] {
+        for bad in
+            ["", "chipp.test", "ftp://chipp.test", "/api/v1", "https://", "https://chipp.test/v1?key=1"]
+        {
             assert!(Endpoint::parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -255,8 +200,7 @@ mod tests {
         let mut head = ResponseHead::new(StatusCode::from_u16(status).unwrap());
         head.version = version;
         for (name, value) in headers {
-            head.headers
-                .append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            head.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         head
     }
@@ -267,44 +211,20 @@ mod tests {
         const OLD: Version = Version::HTTP_10;
         let chunked = ("transfer-encoding", "Chunked");
         let cases: [(ResponseHead, Result<Framing, SendErrorKind>); 14] = [
-            (
-                answer(200, NEW, &[("content-length", "5")]),
-                Ok(Framing::Length(5)),
-            ),
-            (
-                answer(200, NEW, &[("content-length", "0")]),
-                Ok(Framing::Length(0)),
-            ),
+            (answer(200, NEW, &[("content-length", "5")]), Ok(Framing::Length(5))),
+            (answer(200, NEW, &[("content-length", "0")]), Ok(Framing::Length(0))),
             (answer(200, NEW, &[chunked]), Ok(Framing::Chunked)),
-            (
-                answer(200, NEW, &[("content-length", "5"), chunked]),
-                Ok(Framing::Chunked),
-            ),
-            (
-                answer(200, OLD, &[("content-length", "5"), chunked]),
-                Ok(Framing::Length(5)),
-            ),
+            (answer(200, NEW, &[("content-length", "5"), chunked]), Ok(Framing::Chunked)),
+            (answer(200, OLD, &[("content-length", "5"), chunked]), Ok(Framing::Length(5))),
             (answer(200, OLD, &[]), Ok(Framing::UntilClose)),
             (answer(200, NEW, &[]), Err(SendErrorKind::Unframed)),
-            (
-                answer(200, NEW, &[("transfer-encoding", "identity")]),
-                Err(SendErrorKind::Unframed),
-            ),
+            (answer(200, NEW, &[("transfer-encoding", "identity")]), Err(SendErrorKind::Unframed)),
             (answer(204, NEW, &[]), Ok(Framing::Length(0))),
             (answer(502, NEW, &[]), Ok(Framing::Unframed)),
-            (
-                answer(502, NEW, &[("content-length", "0")]),
-                Ok(Framing::Length(0)),
-            ),
-            (
-                answer(302, NEW, &[("content-length", "0")]),
-                Ok(Framing::Length(0)),
-            ),
+            (answer(502, NEW, &[("content-length", "0")]), Ok(Framing::Length(0))),
+            (answer(302, NEW, &[("content-length", "0")]), Ok(Framing::Length(0))),
             (answer(103, NEW, &[]), Err(SendErrorKind::Interim)),
-            (
-                answer(100, NEW, &[("content-length", "0")]),
-                Err(SendErrorKind::Interim),
-            ),
+            (answer(100, NEW, &[("content-length", "0")]), Err(SendErrorKind::Interim)),
         ];
         for (head, expected) in cases {
             assert_eq!(framing(&head, "req-1"), expected, "{head:?}");
@@ -313,13 +233,8 @@ mod tests {
 
     #[test]
     fn an_answer_to_another_request_is_seen() {
-        let head = |echo| {
-            answer(
-                200,
-                Version::HTTP_11,
-                &[("content-length", "0"), ("x-correlation-id", echo)],
-            )
-        };
+        let head =
+            |echo| answer(200, Version::HTTP_11, &[("content-length", "0"), ("x-correlation-id", echo)]);
         assert_eq!(framing(&head("req-1"), "req-1"), Ok(Framing::Length(0)));
         assert_eq!(framing(&head("req-2"), "req-1"), Err(SendErrorKind::Mismatched));
     }
@@ -338,11 +253,7 @@ mod tests {
         ];
         for (value, seconds) in cases {
             let head = answer(429, Version::HTTP_11, &[("retry-after", value)]);
-            assert_eq!(
-                retry_after(&head.headers, now),
-                seconds.map(Duration::from_secs),
-                "{value:?}"
-            );
+            assert_eq!(retry_after(&head.headers, now), seconds.map(Duration::from_secs), "{value:?}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }

@@ -59,27 +59,18 @@ impl Pool {
                 // be trusted. The head's deadline, round all this, bounds it.
                 let connection = loop {
                     let from = Rc::clone(&pool.borrow());
-                    let request = Connect {
-                        uri: uri.clone(),
-                        addr: None,
-                    };
+                    let request = Connect { uri: uri.clone(), addr: None };
                     let connection = from.call(request).await.map_err(|error| connecting(&error))?;
                     if Rc::ptr_eq(&from, &pool.borrow()) {
                         break connection;
                     }
                 };
                 sent.set(Sent::Unknown);
-                connection
-                    .send_request(head, body)
-                    .await
-                    .map_err(|error| sending(&error))
+                connection.send_request(head, body).await.map_err(|error| sending(&error))
             }
             .boxed_local()
         });
-        Self {
-            exchange,
-            replace: Box::new(move || *current.borrow_mut() = open()),
-        }
+        Self { exchange, replace: Box::new(move || *current.borrow_mut() = open()) }
     }
 
     /// One request, up to the head of its answer. `sent` turns to [`Sent::Unknown`] when the first byte may go.

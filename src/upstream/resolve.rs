@@ -54,10 +54,7 @@ impl Resolver {
     }
 
     fn with_lookup(lookup: Lookup) -> Self {
-        Self(Source::Name {
-            lookup,
-            state: RefCell::default(),
-        })
+        Self(Source::Name { lookup, state: RefCell::default() })
     }
 
     /// At least one address, IPv4 first: a black-holed IPv6 is the commoner fault. `None` if there is none.
@@ -140,9 +137,7 @@ mod tests {
         let count = Rc::clone(&asked);
         let resolver = Resolver::with_lookup(Box::new(move || {
             let turn = count.replace(count.get() + 1).min(answers.len() - 1);
-            let answer = answers[turn]
-                .clone()
-                .ok_or_else(|| io::Error::other("no such name"));
+            let answer = answers[turn].clone().ok_or_else(|| io::Error::other("no such name"));
             ready(answer).boxed_local()
         }));
         (resolver, asked)
@@ -157,11 +152,7 @@ mod tests {
         assert_eq!(asked.get(), 1);
 
         tokio::time::advance(FRESH).await;
-        assert_eq!(
-            *resolver.addresses().await.unwrap(),
-            [address(1)],
-            "stale on error"
-        );
+        assert_eq!(*resolver.addresses().await.unwrap(), [address(1)], "stale on error");
         assert_eq!(asked.get(), 2);
 
         tokio::time::advance(FRESH).await;
@@ -227,9 +218,6 @@ mod tests {
     #[tokio::test]
     async fn an_address_needs_no_question() {
         let resolver = Resolver::new("::1", 80);
-        assert_eq!(
-            *resolver.addresses().await.unwrap(),
-            ["[::1]:80".parse().unwrap()]
-        );
+        assert_eq!(*resolver.addresses().await.unwrap(), ["[::1]:80".parse().unwrap()]);
     }
 }

@@ -44,23 +44,16 @@ impl Tls {
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), BuildError> {
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| BuildError::CaFile {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })?;
-    let unusable = |reason: String| BuildError::CaFile {
-        path: path.to_owned(),
-        reason,
-    };
+    let certificates =
+        CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| BuildError::CaFile { path: path.to_owned(), reason: error.to_string() })?;
+    let unusable = |reason: String| BuildError::CaFile { path: path.to_owned(), reason };
     if certificates.is_empty() {
         return Err(unusable("there is no certificate in it".to_owned()));
     }
     for certificate in certificates {
-        roots
-            .add(certificate)
-            .map_err(|error| unusable(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
     }
     Ok(())
 }
@@ -102,10 +95,7 @@ mod tests {
             assert!(error.to_string().contains(file.path().to_str().unwrap()));
         }
         let nowhere = Path::new("/nowhere/ca.pem");
-        assert!(matches!(
-            Tls::load(&settings(nowhere)),
-            Err(BuildError::CaFile { .. })
-        ));
+        assert!(matches!(Tls::load(&settings(nowhere)), Err(BuildError::CaFile { .. })));
     }
 
     #[test]

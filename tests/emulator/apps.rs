@@ -40,21 +40,12 @@ fn check(behaviour: &Behaviour, stream: bool, ends: Ends) {
     emulator.open_wide("hello there");
     if ends == Ends::Never {
         let mut client = Client::connect(emulator.addr());
-        client.send(chat_request(
-            &says(behaviour.app, stream, None, "hello there"),
-            "",
-        ));
-        assert!(
-            emulator.wait_for(|state| state.requests().len() == 1, PATIENCE),
-            "{name}"
-        );
+        client.send(chat_request(&says(behaviour.app, stream, None, "hello there"), ""));
+        assert!(emulator.wait_for(|state| state.requests().len() == 1, PATIENCE), "{name}");
         drop(client);
         let left = |outcome| outcome == Outcome::ClientLeft;
         assert!(
-            emulator.wait_for(
-                |state| state.requests().all(|request| left(request.outcome)),
-                PATIENCE
-            ),
+            emulator.wait_for(|state| state.requests().all(|request| left(request.outcome)), PATIENCE),
             "{name}"
         );
         return;
@@ -64,10 +55,7 @@ fn check(behaviour: &Behaviour, stream: bool, ends: Ends) {
     // The reply to an interim head is still to come; all others are over for both sides.
     let over = |outcome| outcome != Outcome::Running;
     assert!(
-        emulator.wait_for(
-            |state| state.requests().all(|request| over(request.outcome)),
-            PATIENCE
-        ),
+        emulator.wait_for(|state| state.requests().all(|request| over(request.outcome)), PATIENCE),
         "{name}"
     );
     let seen = reply.as_ref().map_or(Ends::Broken, judge::ends);
@@ -92,10 +80,7 @@ fn check(behaviour: &Behaviour, stream: bool, ends: Ends) {
     }
     if ends == Ends::Answer && !["relative-link", "long-answer"].contains(&name) {
         let text = judge::listen(&reply.unwrap()).text;
-        assert!(
-            text.starts_with("Hello! You said: \"hello there\"."),
-            "{name} {stream} {text}"
-        );
+        assert!(text.starts_with("Hello! You said: \"hello there\"."), "{name} {stream} {text}");
     }
 }
 
@@ -108,10 +93,7 @@ fn the_table_can_be_read() {
 
 #[test]
 fn failing_apps_store_the_turn_only_where_the_name_says_so() {
-    for behaviour in BEHAVIOURS
-        .iter()
-        .filter(|behaviour| behaviour.streamed == Ends::Broken)
-    {
+    for behaviour in BEHAVIOURS.iter().filter(|behaviour| behaviour.streamed == Ends::Broken) {
         // These two reply in full; only the way is bad.
         if ["unframed", "interim-103"].contains(&behaviour.name) {
             continue;
@@ -119,12 +101,7 @@ fn failing_apps_store_the_turn_only_where_the_name_says_so() {
         let emulator = emulator();
         let _ = ask(&emulator, behaviour.name, true, None, "hi");
         let stored = emulator.requests()[0].stored;
-        assert_eq!(
-            stored,
-            behaviour.name.ends_with("after-store"),
-            "{}",
-            behaviour.name
-        );
+        assert_eq!(stored, behaviour.name.ends_with("after-store"), "{}", behaviour.name);
     }
     let emulator = emulator();
     for app in ["error-500", "error-500-after-store"] {
@@ -172,10 +149,7 @@ fn split_streams_are_split_inside_letters() {
         assert!(judge::listen(&reply).text.contains("日本語 \u{1f980}"), "{app}");
     }
     let lines = streamed("crlf");
-    assert_eq!(
-        lines.text().matches('\n').count(),
-        lines.text().matches("\r\n").count()
-    );
+    assert_eq!(lines.text().matches('\n').count(), lines.text().matches("\r\n").count());
 }
 
 #[test]
@@ -195,11 +169,7 @@ fn sessions_are_named_where_the_app_names_them() {
         assert_eq!(reply.head.header(header).is_some(), in_header, "{app}");
         assert_eq!(reply.text().contains(event), in_event, "{app}");
     }
-    assert!(
-        streamed("persisted-message-id-only")
-            .text()
-            .contains("persistedMessageId")
-    );
+    assert!(streamed("persisted-message-id-only").text().contains("persistedMessageId"));
     let late = streamed("late-session-id");
     assert!(late.text().find(event) > late.text().find("\"finish\""));
     let after = streamed("metadata-after-finish");
@@ -214,21 +184,13 @@ fn plain_replies_take_their_forms() {
     let reply = |app: &str| ask(&emulator, app, false, None, "hi").unwrap().json();
     assert!(reply("null-usage")["usage"]["completion_tokens"].is_null());
     assert!(reply("no-usage").get("usage").is_none());
-    assert_eq!(
-        reply("empty-choices")["choices"].as_array().map(Vec::len),
-        Some(0)
-    );
+    assert_eq!(reply("empty-choices")["choices"].as_array().map(Vec::len), Some(0));
     assert_eq!(reply("empty-content")["choices"][0]["message"]["content"], "");
     assert_eq!(reply("sparse-reply").as_object().unwrap().len(), 2);
     assert_eq!(reply("finish-length")["choices"][0]["finish_reason"], "length");
-    assert_eq!(
-        reply("content-filter")["choices"][0]["finish_reason"],
-        "content_filter"
-    );
+    assert_eq!(reply("content-filter")["choices"][0]["finish_reason"], "content_filter");
     let unsaid = reply("empty-but-stored");
-    let stored = emulator
-        .transcript(unsaid["chatSessionId"].as_str().unwrap())
-        .unwrap();
+    let stored = emulator.transcript(unsaid["chatSessionId"].as_str().unwrap()).unwrap();
     assert_eq!(&*stored[1].content, "Hello! You said: \"hi\".");
     let limited = ask(&emulator, "rate-429", false, None, "hi").unwrap();
     assert_eq!(limited.head.header("retry-after"), Some("2"));

@@ -17,9 +17,7 @@ pub(crate) struct Head {
 impl Head {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
-        headers
-            .find(|(own, _)| own.eq_ignore_ascii_case(name))
-            .map(|(_, value)| &**value)
+        headers.find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 }
 
@@ -53,10 +51,7 @@ impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Self {
         let socket = TcpStream::connect(addr).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self {
-            socket,
-            buffer: Vec::new(),
-        }
+        Self { socket, buffer: Vec::new() }
     }
 
     pub(crate) fn send(&mut self, raw: impl AsRef<[u8]>) {
@@ -71,12 +66,7 @@ impl Client {
 
     pub(crate) fn reply(&mut self) -> io::Result<Reply> {
         let head = self.head()?;
-        let mut reply = Reply {
-            head,
-            body: Vec::new(),
-            chunks: Vec::new(),
-            complete: false,
-        };
+        let mut reply = Reply { head, body: Vec::new(), chunks: Vec::new(), complete: false };
         if reply.head.status < 200 {
             return Ok(reply);
         }
@@ -111,9 +101,7 @@ impl Client {
                 let headers = response.headers.iter();
                 let head = Head {
                     status: response.code.unwrap(),
-                    headers: headers
-                        .map(|header| (header.name.to_owned(), text(header.value)))
-                        .collect(),
+                    headers: headers.map(|header| (header.name.to_owned(), text(header.value))).collect(),
                 };
                 self.buffer.drain(..length);
                 return Ok(head);

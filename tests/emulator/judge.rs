@@ -17,10 +17,7 @@ pub(crate) struct Heard {
 
 /// How a reply ended.
 pub(crate) fn ends(reply: &Reply) -> Ends {
-    let framed = reply
-        .head
-        .header("content-length")
-        .or(reply.head.header("transfer-encoding"));
+    let framed = reply.head.header("content-length").or(reply.head.header("transfer-encoding"));
     if reply.head.status < 200 || framed.is_none() {
         return Ends::Broken;
     }
@@ -36,10 +33,8 @@ pub(crate) fn ends(reply: &Reply) -> Ends {
 }
 
 pub(crate) fn listen(reply: &Reply) -> Heard {
-    let mut heard = Heard {
-        session: reply.head.header("x-chat-session-id").map(str::to_owned),
-        ..Heard::default()
-    };
+    let mut heard =
+        Heard { session: reply.head.header("x-chat-session-id").map(str::to_owned), ..Heard::default() };
     let body = String::from_utf8_lossy(&reply.body);
     let kind = reply.head.header("content-type").unwrap_or_default();
     if kind.starts_with("application/json") {
@@ -61,9 +56,7 @@ impl Heard {
             return;
         };
         let content = &reply["choices"][0]["message"]["content"];
-        let content = [content, &reply["message"], &reply["response"]]
-            .into_iter()
-            .find_map(Value::as_str);
+        let content = [content, &reply["message"], &reply["response"]].into_iter().find_map(Value::as_str);
         self.name(&reply);
         self.failed = reply.get("error").is_some();
         self.ended = content.is_some() || reply["choices"].is_array();
@@ -99,11 +92,7 @@ impl Heard {
             Some("error" | "abort") => self.failed = true,
             _ => {
                 self.failed |= event.get("error").is_some();
-                self.text.push_str(
-                    event["choices"][0]["delta"]["content"]
-                        .as_str()
-                        .unwrap_or_default(),
-                );
+                self.text.push_str(event["choices"][0]["delta"]["content"].as_str().unwrap_or_default());
             }
         }
     }

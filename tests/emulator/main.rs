@@ -23,10 +23,6 @@ fn emulator() -> Emulator {
 }
 
 fn start(options: Options) -> Emulator {
-    let quick = Options {
-        think: Duration::from_millis(5),
-        word_pause: Duration::from_millis(1),
-        ..options
-    };
+    let quick = Options { think: Duration::from_millis(5), word_pause: Duration::from_millis(1), ..options };
     Emulator::start(quick).unwrap()
 }

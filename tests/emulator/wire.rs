@@ -21,10 +21,7 @@ fn a_conversation_is_remembered_and_observed() {
     let mut client = client(&emulator);
     let first = client.chat(&says(APP, false, None, "hi")).unwrap().json();
     let session = first["chatSessionId"].as_str().unwrap();
-    assert_eq!(
-        first["choices"][0]["message"]["content"],
-        "Hello! You said: \"hi\"."
-    );
+    assert_eq!(first["choices"][0]["message"]["content"], "Hello! You said: \"hi\".");
     assert_eq!(first["model"], APP);
     assert_eq!(
         first["usage"]["total_tokens"].as_u64(),
@@ -35,10 +32,7 @@ fn a_conversation_is_remembered_and_observed() {
     );
 
     let correlated = format!("x-correlation-id: c-1\r\nX-Chat-Session-ID: {session}\r\n");
-    client.send(chat_request(
-        &says(APP, true, Some(session), "and now?"),
-        &correlated,
-    ));
+    client.send(chat_request(&says(APP, true, Some(session), "and now?"), &correlated));
     let second = client.reply().unwrap();
     let heard = judge::listen(&second);
     assert_eq!(
@@ -50,14 +44,8 @@ fn a_conversation_is_remembered_and_observed() {
     let requests = emulator.requests();
     assert_eq!(requests.len(), 2);
     let [one, two] = &requests[..] else { unreachable!() };
-    assert_eq!(
-        (one.known, one.stored, one.outcome),
-        (false, true, Outcome::Answered)
-    );
-    assert_eq!(
-        (two.known, two.stored, two.outcome),
-        (true, true, Outcome::Answered)
-    );
+    assert_eq!((one.known, one.stored, one.outcome), (false, true, Outcome::Answered));
+    assert_eq!((two.known, two.stored, two.outcome), (true, true, Outcome::Answered));
     assert_eq!(one.session.as_deref(), Some(session));
     assert_eq!(two.correlation_id.as_deref(), Some("c-1"));
     assert_eq!(two.header_session, two.body_session);
@@ -93,17 +81,8 @@ fn the_transcript_has_an_endpoint() {
     assert_eq!(transcript["userMessageCount"], 1);
     assert_eq!(transcript["botMessageCount"], 1);
     assert_eq!(transcript["messages"][1]["role"], "assistant");
-    assert!(
-        transcript["messages"][0]["timestamp"]
-            .as_str()
-            .unwrap()
-            .ends_with('Z')
-    );
-    for (path, key, status) in [
-        ("nobody", "key", 404),
-        (session, "other", 404),
-        (session, "", 401),
-    ] {
+    assert!(transcript["messages"][0]["timestamp"].as_str().unwrap().ends_with('Z'));
+    for (path, key, status) in [("nobody", "key", 404), (session, "other", 404), (session, "", 401)] {
         client.send(get(path, key));
         assert_eq!(client.reply().unwrap().head.status, status, "{path} {key}");
     }
@@ -126,19 +105,11 @@ fn sessions_belong_to_one_app_and_key() {
     assert_ne!(client.reply().unwrap().json()["chatSessionId"], session);
     assert!(emulator.requests().iter().all(|request| !request.known));
     emulator.forget_sessions();
-    let forgotten = client
-        .chat(&says(APP, false, Some(session), "hi"))
-        .unwrap()
-        .json();
+    let forgotten = client.chat(&says(APP, false, Some(session), "hi")).unwrap().json();
     assert_ne!(forgotten["chatSessionId"], session);
 
-    let refusing = start(Options {
-        unknown_session: UnknownSession::Refuse,
-        ..Options::default()
-    });
-    let reply = Client::connect(refusing.addr())
-        .chat(&says(APP, false, Some("nobody"), "hi"))
-        .unwrap();
+    let refusing = start(Options { unknown_session: UnknownSession::Refuse, ..Options::default() });
+    let reply = Client::connect(refusing.addr()).chat(&says(APP, false, Some("nobody"), "hi")).unwrap();
     assert_eq!(reply.head.status, 404);
     assert_eq!(refusing.requests()[0].outcome, Outcome::Refused(404));
 }
@@ -146,62 +117,29 @@ fn sessions_belong_to_one_app_and_key() {
 #[test]
 fn keys_and_bodies_are_refused_in_the_documented_words() {
     let emulator = start(Options {
-        keys: Keys::PerApp(vec![
-            (APP.into(), "key".into()),
-            ("emu-dialect-a-1".into(), "key-a".into()),
-        ]),
+        keys: Keys::PerApp(vec![(APP.into(), "key".into()), ("emu-dialect-a-1".into(), "key-a".into())]),
         ..Options::default()
     });
     let mut client = client(&emulator);
     let good = chat_request(&says(APP, false, None, "hi"), "");
     let unknown = chat_request(&says("invalidapp-999", false, None, "hi"), "");
     let differing = chat_request(&says(APP, false, Some("a"), "hi"), "x-chat-session-id: b\r\n");
-    let extra = chat_request(
-        r#"{"model":"x","messages":[{"role":"user","content":"x"}],"n":1}"#,
-        "",
-    );
+    let extra = chat_request(r#"{"model":"x","messages":[{"role":"user","content":"x"}],"n":1}"#, "");
     for (request, status, text) in [
         (good.replace("authorization", "x-nothing"), 401, "Missing API key"),
-        (
-            good.replace("Bearer key", "Bearer nobodys"),
-            401,
-            "Invalid API key",
-        ),
+        (good.replace("Bearer key", "Bearer nobodys"), 401, "Invalid API key"),
         (good.replace("Bearer key", "Bearer key-a"), 401, "Invalid API key"),
         (unknown, 404, "Unknown model \"invalidapp-999\""),
-        (
-            chat_request("{}", ""),
-            400,
-            "`model` is required and must be a string",
-        ),
-        (
-            chat_request(r#"{"model":"x","messages":[]}"#, ""),
-            400,
-            "`messages` must be a non-empty array",
-        ),
+        (chat_request("{}", ""), 400, "`model` is required and must be a string"),
+        (chat_request(r#"{"model":"x","messages":[]}"#, ""), 400, "`messages` must be a non-empty array"),
         (differing, 400, "`chatSessionId` and X-Chat-Session-ID differ"),
-        (
-            extra,
-            400,
-            "`n` is not documented; the fields are model, messages, stream, chatSessionId",
-        ),
-        (
-            good.replace("application/json", "text/plain"),
-            400,
-            "Content-Type must be application/json",
-        ),
+        (extra, 400, "`n` is not documented; the fields are model, messages, stream, chatSessionId"),
+        (good.replace("application/json", "text/plain"), 400, "Content-Type must be application/json"),
     ] {
         client.send(&request);
         let reply = client.reply().unwrap();
-        assert_eq!(
-            (reply.head.status, &reply.json()["error"]),
-            (status, &text.into()),
-            "{request}"
-        );
-        assert_eq!(
-            emulator.requests().last().unwrap().outcome,
-            Outcome::Refused(status)
-        );
+        assert_eq!((reply.head.status, &reply.json()["error"]), (status, &text.into()), "{request}");
+        assert_eq!(emulator.requests().last().unwrap().outcome, Outcome::Refused(status));
     }
     client.send(good);
     assert_eq!(client.reply().unwrap().head.status, 200);
@@ -216,10 +154,7 @@ fn a_lenient_emulator_takes_what_a_strict_one_refuses() {
     let body =
         format!(r#"{{"model":"{APP}","messages":[{{"role":"tool","content":null}}],"temperature":1}}"#);
     for (strict, status) in [(Strictness::Strict, 400), (Strictness::Lenient, 200)] {
-        let emulator = start(Options {
-            strict,
-            ..Options::default()
-        });
+        let emulator = start(Options { strict, ..Options::default() });
         assert_eq!(client(&emulator).chat(&body).unwrap().head.status, status);
     }
 }
@@ -241,10 +176,7 @@ fn requests_may_be_pipelined_chunked_and_awaiting_a_100() {
     for expected in ["one", "two", "three"] {
         assert_eq!(judge::listen(&client.reply().unwrap()).text, expected);
     }
-    client.send(format!(
-        "{head}expect: 100-continue\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    ));
+    client.send(format!("{head}expect: 100-continue\r\ncontent-length: {}\r\n\r\n", body.len()));
     assert_eq!(client.head().unwrap().status, 100);
     client.send(&body);
     assert_eq!(judge::listen(&client.reply().unwrap()).text, "three");
@@ -257,14 +189,8 @@ fn requests_may_be_pipelined_chunked_and_awaiting_a_100() {
 fn what_is_too_large_or_no_http_is_refused_and_the_connection_closed() {
     let emulator = emulator();
     for (request, status) in [
-        (
-            "POST / HTTP/1.1\r\ncontent-length: 999999999\r\n\r\n".to_owned(),
-            413,
-        ),
-        (
-            format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(70_000)),
-            431,
-        ),
+        ("POST / HTTP/1.1\r\ncontent-length: 999999999\r\n\r\n".to_owned(), 413),
+        (format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(70_000)), 431),
         ("nonsense\r\n\r\n".to_owned(), 400),
     ] {
         let mut client = client(&emulator);
@@ -303,43 +229,25 @@ fn a_client_that_leaves_is_noticed() {
     let mut leaver = client(&emulator);
     leaver.send(chat_request(&says("emu-gated-1", true, None, "wait"), ""));
     assert_eq!(leaver.head().unwrap().status, 200);
-    let left = |state: &State| {
-        state
-            .requests()
-            .any(|request| request.outcome == Outcome::ClientLeft)
-    };
+    let left = |state: &State| state.requests().any(|request| request.outcome == Outcome::ClientLeft);
     assert!(!emulator.wait_for(left, Duration::from_millis(1)));
     drop(leaver);
     assert!(emulator.wait_for(left, PATIENCE));
     let request = &emulator.requests()[0];
     assert!(!request.stored);
-    assert_eq!(
-        emulator.transcript(request.session.as_ref().unwrap()),
-        Some(Vec::new())
-    );
+    assert_eq!(emulator.transcript(request.session.as_ref().unwrap()), Some(Vec::new()));
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         assert!(emulator.until(left, PATIENCE).await);
-        assert!(
-            !emulator
-                .until(|state| state.requests().len() > 1, Duration::from_millis(1))
-                .await
-        );
+        assert!(!emulator.until(|state| state.requests().len() > 1, Duration::from_millis(1)).await);
     });
 }
 
 #[test]
 fn a_stream_can_be_one_write_and_only_so_much_is_remembered() {
-    let emulator = start(Options {
-        writes: Writes::Batched,
-        requests_kept: 2,
-        sessions_kept: 1,
-        ..Options::default()
-    });
+    let emulator =
+        start(Options { writes: Writes::Batched, requests_kept: 2, sessions_kept: 1, ..Options::default() });
     let mut client = client(&emulator);
     for text in ["a", "b", "c"] {
         let reply = client.chat(&says(APP, true, None, text)).unwrap();
@@ -361,9 +269,7 @@ fn a_client_that_leaves_without_reading_is_noticed() {
     assert_eq!(client.head().unwrap().status, 200);
     drop(client);
     let left = |state: &State| {
-        state
-            .requests()
-            .all(|request| request.outcome == Outcome::ClientLeft && !request.stored)
+        state.requests().all(|request| request.outcome == Outcome::ClientLeft && !request.stored)
     };
     assert!(emulator.wait_for(left, PATIENCE));
 }

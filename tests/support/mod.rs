@@ -76,9 +76,7 @@ impl Proxy {
                 let application = Application::build(config).expect("the proxy starts");
                 let admin = application.admin().expect("an admin address");
                 let shared = Arc::clone(application.shared());
-                started
-                    .send((application.listen(), admin, shared))
-                    .expect("the test waits");
+                started.send((application.listen(), admin, shared)).expect("the test waits");
                 application.run_until(until.cancelled_owned()).await
             })
         });
@@ -88,15 +86,7 @@ impl Proxy {
             .timeout_global(Some(PATIENCE))
             .build()
             .new_agent();
-        Self {
-            emulator,
-            listen,
-            admin,
-            shared,
-            stop,
-            thread: Some(thread),
-            agent,
-        }
+        Self { emulator, listen, admin, shared, stop, thread: Some(thread), agent }
     }
 
     /// `http://…/v1/PATH`
@@ -114,12 +104,7 @@ impl Proxy {
         let mut response = self.send(body, headers);
         let text = response.body_mut().read_to_string().expect("a body of text");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            text,
-            json,
-        }
+        Answer { status: response.status().as_u16(), headers: response.headers().clone(), text, json }
     }
 
     /// Asks for a stream; `stream: true` is added.
@@ -134,11 +119,7 @@ impl Proxy {
         let response = self.send(&body, headers);
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        Events {
-            status,
-            headers,
-            lines: BufReader::new(response.into_body().into_reader()),
-        }
+        Events { status, headers, lines: BufReader::new(response.into_body().into_reader()) }
     }
 
     /// Asks for any path.
@@ -155,12 +136,7 @@ impl Proxy {
         let mut response = request.call().expect("an answer");
         let text = response.body_mut().read_to_string().expect("a body of text");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            text,
-            json,
-        }
+        Answer { status: response.status().as_u16(), headers: response.headers().clone(), text, json }
     }
 
     /// Tells it to stop, as SIGTERM does; it drains.
@@ -178,10 +154,8 @@ impl Proxy {
     }
 
     fn send(&self, body: &Value, headers: &[(&str, &str)]) -> ureq::http::Response<ureq::Body> {
-        let mut request = self
-            .agent
-            .post(self.url("chat/completions"))
-            .header("content-type", "application/json");
+        let mut request =
+            self.agent.post(self.url("chat/completions")).header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -195,9 +169,7 @@ impl Drop for Proxy {
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             if !std::thread::panicking() {
-                ended
-                    .expect("the proxy does not panic")
-                    .expect("the proxy ends well");
+                ended.expect("the proxy does not panic").expect("the proxy ends well");
             }
         }
     }
@@ -216,9 +188,7 @@ pub struct Answer {
 impl Answer {
     /// A header's value; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().expect("text"))
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
     /// The text of the first choice.
@@ -263,9 +233,7 @@ pub struct Streamed {
 impl Events {
     /// A header's value; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().expect("text"))
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
     /// All the rest as a whole answer, for what is no stream after all.
@@ -303,9 +271,7 @@ impl Events {
         loop {
             let data = self.next_data().expect("more of the stream");
             let chunk: Value = serde_json::from_str(&data).unwrap_or(Value::Null);
-            let text = chunk["choices"][0]["delta"]["content"]
-                .as_str()
-                .unwrap_or_default();
+            let text = chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default();
             if !text.is_empty() {
                 return text.to_owned();
             }
@@ -331,8 +297,7 @@ impl Events {
                 continue;
             }
             let choice = &chunk["choices"][0];
-            all.content
-                .push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+            all.content.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
             if let Some(reason) = choice["finish_reason"].as_str() {
                 assert!(all.finish_reason.is_none(), "two finish reasons");
                 all.finish_reason = Some(reason.to_owned());

@@ -88,41 +88,24 @@ fn a_key_sees_and_uses_only_its_models() {
         let (status, list) = ask_models(&proxy, "/v1/models", key);
         assert_eq!(status, 200);
         let ids = list["data"].as_array().unwrap().iter();
-        ids.map(|model| model["id"].as_str().unwrap().to_owned())
-            .collect::<Vec<_>>()
+        ids.map(|model| model["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(
-        listed("web-key-0123456789-a"),
-        ["gpt-4o", "dialect-a", "dialect-b"]
-    );
+    assert_eq!(listed("web-key-0123456789-a"), ["gpt-4o", "dialect-a", "dialect-b"]);
     let some = "some-key-0123456789-d";
     assert_eq!(listed(some), ["gpt-4o", "dialect-a", "dialect-b"]);
     for (model, status) in [("gpt-4o", 200), ("dialect-b", 200), ("x-1", 404), ("nobody", 404)] {
-        assert_eq!(
-            ask_models(&proxy, &format!("/v1/models/{model}"), some).0,
-            status,
-            "{model}"
-        );
-        let answer = post(
-            proxy.listen,
-            &[("authorization", &bearer(some))],
-            question(model).to_string().as_bytes(),
-        );
+        assert_eq!(ask_models(&proxy, &format!("/v1/models/{model}"), some).0, status, "{model}");
+        let answer =
+            post(proxy.listen, &[("authorization", &bearer(some))], question(model).to_string().as_bytes());
         if status == 200 {
             assert_eq!(answer.status, 200);
             continue;
         }
         answer.is_error((404, INVALID, Some("model_not_found"), Some("model")));
         let message = answer.json["error"]["message"].as_str().unwrap();
-        assert_eq!(
-            message,
-            format!("The model `{model}` does not exist or you do not have access to it.")
-        );
+        assert_eq!(message, format!("The model `{model}` does not exist or you do not have access to it."));
     }
-    assert_eq!(
-        ask_models(&proxy, "/v1/models/x-1", "web-key-0123456789-a").0,
-        200
-    );
+    assert_eq!(ask_models(&proxy, "/v1/models/x-1", "web-key-0123456789-a").0, 200);
 }
 
 #[test]
@@ -134,12 +117,7 @@ fn a_list_leaves_out_what_the_key_may_not_use() {
         sha256("web-key-0123456789-a")
     ));
     let (_, list) = ask_models(&proxy, "/v1/models", "web-key-0123456789-a");
-    let ids: Vec<_> = list["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|model| &model["id"])
-        .collect();
+    let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
     assert_eq!(ids, ["b", "c"]);
 }
 
@@ -153,10 +131,7 @@ fn only_a_trusted_key_speaks_for_its_users_in_headers() {
         proxy.chat_with(&body, &headers).status
     };
     let trusted = "trusted-key-0123456789-e";
-    assert_eq!(
-        [ask(trusted, "ann"), ask(trusted, "bob"), ask(trusted, "ann")],
-        [200, 200, 429]
-    );
+    assert_eq!([ask(trusted, "ann"), ask(trusted, "bob"), ask(trusted, "ann")], [200, 200, 429]);
     // From anybody else the header says nothing: neither whom to count nor whom to refuse.
     let web = "web-key-0123456789-a";
     assert_eq!([ask(web, "ann"), ask(web, "ann")], [200, 200]);
@@ -192,18 +167,9 @@ fn in_passthrough_the_clients_key_goes_to_chipp() {
     let body = question("gpt-4o").to_string();
     let ask = |headers: &[(&str, &str)]| post(proxy.listen, headers, body.as_bytes());
 
-    assert_eq!(
-        ask(&[("authorization", "Bearer chipp_of_the_client_42")]).status,
-        200
-    );
+    assert_eq!(ask(&[("authorization", "Bearer chipp_of_the_client_42")]).status, 200);
     assert_eq!(ask(&[("api-key", "chipp_of_the_client_42")]).status, 200);
-    assert!(
-        proxy
-            .emulator
-            .requests()
-            .iter()
-            .all(|request| request.key == "chipp_of_the_client_42")
-    );
+    assert!(proxy.emulator.requests().iter().all(|request| request.key == "chipp_of_the_client_42"));
     let refused = ask(&[("authorization", "Bearer chipp_of_another_app_43")]);
     refused.is_error((401, INVALID, Some("invalid_api_key"), None));
     assert!(!refused.whole.contains("another_app") && !refused.whole.contains("emu-"));

@@ -35,14 +35,7 @@ fn check_prints_every_problem() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     let told = text(&output.stderr);
-    for place in [
-        "server.listen",
-        "server.drian",
-        "drain",
-        "upstream.base_url",
-        "models.a",
-        "auth.keys",
-    ] {
+    for place in ["server.listen", "server.drian", "drain", "upstream.base_url", "models.a", "auth.keys"] {
         assert!(told.contains(place), "{place} in {told}");
     }
     assert!(!told.contains("a-secret-key"), "{told}");
@@ -69,10 +62,7 @@ fn a_good_file_is_checked_and_shown_without_its_secrets() {
     let output = program(&["config", "--config", &file]);
     assert_eq!(output.status.code(), Some(0));
     let shown = text(&output.stdout);
-    assert!(
-        shown.contains("app-1") && shown.contains("***") && shown.contains("drain"),
-        "{shown}"
-    );
+    assert!(shown.contains("app-1") && shown.contains("***") && shown.contains("drain"), "{shown}");
     assert!(!shown.contains("secret"), "{shown}");
 }
 
@@ -106,10 +96,7 @@ fn help_and_version() {
         assert!(text(&output.stdout).contains("Usage: chipp-proxy"));
     }
     let version = program(&["--version"]);
-    assert_eq!(
-        text(&version.stdout).trim(),
-        concat!("chipp-proxy ", env!("CARGO_PKG_VERSION"))
-    );
+    assert_eq!(text(&version.stdout).trim(), concat!("chipp-proxy ", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]

@@ -40,12 +40,7 @@ fn bodies_that_are_wrong() {
         ),
         (ask(json!({"messages": null})), "messages", "invalid_type", "null"),
         (ask(json!({"model": 4})), "model", "invalid_type", "an integer"),
-        (
-            ask(json!({"messages": []})),
-            "messages",
-            "empty_array",
-            "minimum length 1",
-        ),
+        (ask(json!({"messages": []})), "messages", "empty_array", "minimum length 1"),
         (
             ask(json!({"messages": [{"role": "boss", "content": "x"}]})),
             "messages[0].role",
@@ -66,43 +61,13 @@ fn bodies_that_are_wrong() {
             "missing_required_parameter",
             "role",
         ),
-        (
-            ask(json!({"temperature": 2.5})),
-            "temperature",
-            "decimal_above_max_value",
-            "2",
-        ),
-        (
-            ask(json!({"temperature": -1})),
-            "temperature",
-            "decimal_below_min_value",
-            "0",
-        ),
-        (
-            ask(json!({"max_tokens": 0})),
-            "max_tokens",
-            "integer_below_min_value",
-            "1",
-        ),
+        (ask(json!({"temperature": 2.5})), "temperature", "decimal_above_max_value", "2"),
+        (ask(json!({"temperature": -1})), "temperature", "decimal_below_min_value", "0"),
+        (ask(json!({"max_tokens": 0})), "max_tokens", "integer_below_min_value", "1"),
         (ask(json!({"n": 200})), "n", "integer_above_max_value", "128"),
-        (
-            ask(json!({"stream": "yes"})),
-            "stream",
-            "invalid_type",
-            "a boolean",
-        ),
-        (
-            ask(json!({"stop": ["a", "b", "c", "d", "e"]})),
-            "stop",
-            "array_above_max_length",
-            "4",
-        ),
-        (
-            ask(json!({"foo": 1})),
-            "foo",
-            "unknown_parameter",
-            "Unknown parameter: 'foo'.",
-        ),
+        (ask(json!({"stream": "yes"})), "stream", "invalid_type", "a boolean"),
+        (ask(json!({"stop": ["a", "b", "c", "d", "e"]})), "stop", "array_above_max_length", "4"),
+        (ask(json!({"foo": 1})), "foo", "unknown_parameter", "Unknown parameter: 'foo'."),
         (ask(json!({"seed": 1})), "seed", "unsupported_parameter", "seed"),
         (ask(json!({"n": 2})), "n", "unsupported_parameter", "one choice"),
         (
@@ -151,10 +116,8 @@ fn careless_bodies_that_are_good() {
     let body = question("gpt-4o").to_string();
     let with_mark = format!("\u{feff}{body}");
     let with_line = format!("{body}\r\n\n");
-    let with_nulls = question_with(
-        "gpt-4o",
-        &json!({"temperature": null, "stop": null, "tools": null, "n": null}),
-    );
+    let with_nulls =
+        question_with("gpt-4o", &json!({"temperature": null, "stop": null, "tools": null, "n": null}));
     for body in [with_mark, with_line, with_nulls.to_string()] {
         assert_eq!(post(proxy.listen, &[], body.as_bytes()).status, 200, "{body}");
     }
@@ -164,15 +127,8 @@ fn careless_bodies_that_are_good() {
 fn content_types() {
     let proxy = strict();
     let body = question("gpt-4o").to_string();
-    let ask = |kind: &[(&str, &str)]| {
-        ask(
-            proxy.listen,
-            "POST",
-            "/v1/chat/completions",
-            kind,
-            body.as_bytes(),
-        )
-    };
+    let ask =
+        |kind: &[(&str, &str)]| ask(proxy.listen, "POST", "/v1/chat/completions", kind, body.as_bytes());
     for good in [
         "application/json",
         "application/json; charset=utf-8",
@@ -182,12 +138,7 @@ fn content_types() {
         assert_eq!(ask(&[("content-type", good)]).status, 200, "{good}");
     }
     let wrong = (415, INVALID, Some("unsupported_media_type"), None);
-    for bad in [
-        "text/plain",
-        "application/x-www-form-urlencoded",
-        "application/jsonx",
-        "json",
-    ] {
+    for bad in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "json"] {
         ask(&[("content-type", bad)]).is_error(wrong);
     }
     ask(&[]).is_error(wrong);
@@ -236,18 +187,10 @@ fn paths_and_methods() {
 fn paths_are_known_without_v1_and_with_a_slash_and_a_query() {
     let proxy = strict();
     let body = question("gpt-4o").to_string();
-    for path in [
-        "/chat/completions",
-        "/v1/chat/completions/",
-        "/v1/chat/completions?api-version=2024-10-21",
-    ] {
-        let answer = ask(
-            proxy.listen,
-            "POST",
-            path,
-            &[("content-type", "application/json")],
-            body.as_bytes(),
-        );
+    for path in ["/chat/completions", "/v1/chat/completions/", "/v1/chat/completions?api-version=2024-10-21"]
+    {
+        let answer =
+            ask(proxy.listen, "POST", path, &[("content-type", "application/json")], body.as_bytes());
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
     }
 }
@@ -271,12 +214,7 @@ fn bodies_that_are_too_large() {
         crate::wire::post_chunked(proxy.listen, &body).is_error(too_large);
     }
     let answer = post(proxy.listen, &[], &vec![b' '; 64 * 1024 + 1]);
-    assert!(
-        answer.json["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("65536 bytes")
-    );
+    assert!(answer.json["error"]["message"].as_str().unwrap().contains("65536 bytes"));
 }
 
 #[test]
@@ -289,12 +227,12 @@ fn the_key_is_judged_before_the_body() {
     ));
     let bodies: [&[u8]; 3] = [b"{", b"", &[b' '; 11 << 20]];
     for body in bodies {
-        post(
-            proxy.listen,
-            &[("authorization", "Bearer wrong-key-0123456789")],
-            body,
-        )
-        .is_error((401, INVALID, Some("invalid_api_key"), None));
+        post(proxy.listen, &[("authorization", "Bearer wrong-key-0123456789")], body).is_error((
+            401,
+            INVALID,
+            Some("invalid_api_key"),
+            None,
+        ));
         post(proxy.listen, &[], body).is_error((401, INVALID, None, None));
     }
     let good = [("authorization", "Bearer good-key-0123456789")];

@@ -63,9 +63,7 @@ const UPSTREAM_WORDS: &[&str] = &[
 ];
 
 fn is_never(name: &str) -> bool {
-    BEHAVIOURS
-        .iter()
-        .any(|behaviour| behaviour.name == name && behaviour.plain == Ends::Never)
+    BEHAVIOURS.iter().any(|behaviour| behaviour.name == name && behaviour.plain == Ends::Never)
 }
 
 /// The failing apps of which `wanted` says that they are to be tried.
@@ -89,10 +87,7 @@ fn headers_text(headers: &ureq::http::HeaderMap) -> String {
 fn nothing_leaks(proxy: &Proxy, name: &str, text: &str) {
     let shown = text.to_lowercase();
     for word in UPSTREAM_WORDS {
-        assert!(
-            !shown.contains(&word.to_lowercase()),
-            "{name} shows {word:?}: {text}"
-        );
+        assert!(!shown.contains(&word.to_lowercase()), "{name} shows {word:?}: {text}");
     }
     for session in proxy.emulator.sessions() {
         assert!(!text.contains(&session.id), "{name} shows a session: {text}");
@@ -109,21 +104,9 @@ fn check_refusal(proxy: &Proxy, name: &str, answer: &Answer) {
     check_error(name, &answer.json["error"], kind, code);
     nothing_leaks(proxy, name, &(headers_text(&answer.headers) + &answer.text));
     let waits = (answer.header("retry-after"), answer.header("retry-after-ms"));
-    assert_eq!(
-        waits,
-        if name == "rate-429" {
-            ("2", "2000")
-        } else {
-            ("", "")
-        },
-        "{name}"
-    );
+    assert_eq!(waits, if name == "rate-429" { ("2", "2000") } else { ("", "") }, "{name}");
     let is_hopeless = matches!(name, "credits-402" | "key-401");
-    assert_eq!(
-        answer.header("x-should-retry"),
-        if is_hopeless { "false" } else { "" },
-        "{name}"
-    );
+    assert_eq!(answer.header("x-should-retry"), if is_hopeless { "false" } else { "" }, "{name}");
 }
 
 #[track_caller]
@@ -165,10 +148,7 @@ fn check_streamed(proxy: &Proxy, name: &str) {
 
 #[test]
 fn every_failure_is_an_error_of_openais() {
-    let options = Options {
-        think: Duration::from_millis(5),
-        ..Options::default()
-    };
+    let options = Options { think: Duration::from_millis(5), ..Options::default() };
     let proxy = Proxy::with("auth: {mode: open}", options);
     let table = failing(|name| !is_never(name));
     assert!(table.len() > 30, "{}", table.len());
@@ -206,12 +186,7 @@ fn an_app_that_nobody_has_is_an_unknown_model() {
     let answer = proxy.chat(&question("lost"));
     assert_eq!((answer.status, answer.code()), (404, "model_not_found"));
     assert_eq!(answer.json["error"]["param"], "model");
-    assert!(
-        answer.json["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("`lost`")
-    );
+    assert!(answer.json["error"]["message"].as_str().unwrap().contains("`lost`"));
     nothing_leaks(&proxy, "lost", &(headers_text(&answer.headers) + &answer.text));
 }
 
@@ -221,10 +196,7 @@ fn a_chipp_that_is_not_there_is_an_upstream_error() {
     proxy.emulator.stop();
     let (status, _, code) = UPSTREAM_ERROR;
     let answer = proxy.chat(&question("gpt-4o"));
-    assert_eq!(
-        (answer.status, answer.json["error"]["code"].as_str()),
-        (status, code)
-    );
+    assert_eq!((answer.status, answer.json["error"]["code"].as_str()), (status, code));
     assert_eq!(proxy.stream(&question("gpt-4o")).status, status);
 }
 
@@ -233,23 +205,13 @@ fn what_chipp_says_of_a_request_is_passed_on_without_its_names() {
     let proxy = Proxy::start();
     let answer = proxy.chat(&question("image-unsupported-400"));
     let message = answer.json["error"]["message"].as_str().unwrap();
-    assert_eq!(
-        message,
-        "The app refused the request: This model cannot read images."
-    );
+    assert_eq!(message, "The app refused the request: This model cannot read images.");
 }
 
 #[test]
 fn good_answers_leak_nothing_either() {
     let proxy = Proxy::start();
-    for name in [
-        "gpt-4o",
-        "dialect-a",
-        "dialect-b",
-        "header-session-id",
-        "noise",
-        "metadata-after-finish",
-    ] {
+    for name in ["gpt-4o", "dialect-a", "dialect-b", "header-session-id", "noise", "metadata-after-finish"] {
         let answer = proxy.chat(&question(name));
         nothing_leaks(&proxy, name, &(headers_text(&answer.headers) + &answer.text));
         let mut events = proxy.stream(&question(name));

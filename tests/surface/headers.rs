@@ -14,11 +14,7 @@ fn a_sane_request_id_is_kept_and_sent_on() {
     let proxy = Proxy::start();
     let body = question("gpt-4o");
     let longest = "x".repeat(255);
-    for id in [
-        "abc-123",
-        "0192f0e0-0000-7000-8000-000000000000",
-        longest.as_str(),
-    ] {
+    for id in ["abc-123", "0192f0e0-0000-7000-8000-000000000000", longest.as_str()] {
         let answer = proxy.chat_with(&body, &[("x-request-id", id)]);
         assert_eq!(answer.header("x-request-id"), id);
         let requests = proxy.emulator.requests();
@@ -87,16 +83,12 @@ fn every_answer_has_the_headers_of_openai_and_none_of_chipps() {
 
 #[test]
 fn the_time_that_chipp_took_is_told_apart() {
-    let options = chipp_proxy::emulator::Options {
-        think: std::time::Duration::from_millis(60),
-        ..Default::default()
-    };
+    let options =
+        chipp_proxy::emulator::Options { think: std::time::Duration::from_millis(60), ..Default::default() };
     let proxy = Proxy::with("auth: {mode: open}", options);
     let answer = proxy.chat(&question("slow-first-byte"));
     let timing = answer.header("server-timing");
-    let upstream: f64 = timing["upstream;dur=".len()..timing.find(',').unwrap()]
-        .parse()
-        .unwrap();
+    let upstream: f64 = timing["upstream;dur=".len()..timing.find(',').unwrap()].parse().unwrap();
     assert!(upstream >= 60.0, "{timing}");
     assert!(answer.header("openai-processing-ms").parse::<u64>().unwrap() >= 60);
 }
@@ -159,15 +151,8 @@ fn what_became_of_the_conversation_is_told() {
     let off = proxy.chat_with(&second, &[("x-chipp-session", "off")]);
     assert_eq!(off.header("x-chipp-session"), "stateless");
     let anew = proxy.chat_with(&second, &[("x-chipp-session", "new")]);
-    assert!(
-        ["new", "replayed"].contains(&anew.header("x-chipp-session")),
-        "{anew:?}"
-    );
-    let wrong = post(
-        proxy.listen,
-        &[("x-chipp-session", "some-id")],
-        second.to_string().as_bytes(),
-    );
+    assert!(["new", "replayed"].contains(&anew.header("x-chipp-session")), "{anew:?}");
+    let wrong = post(proxy.listen, &[("x-chipp-session", "some-id")], second.to_string().as_bytes());
     wrong.is_error((400, "invalid_request_error", Some("invalid_value"), None));
 }
 

@@ -33,11 +33,7 @@ fn begin(proxy: &Proxy, body: &Value) -> TcpStream {
         body.len()
     )
     .unwrap();
-    assert!(
-        proxy
-            .emulator
-            .wait_for(|state| state.requests().len() > 0, PATIENCE)
-    );
+    assert!(proxy.emulator.wait_for(|state| state.requests().len() > 0, PATIENCE));
     connection
 }
 
@@ -53,12 +49,7 @@ fn a_client_that_leaves_in_mid_stream() {
 
 #[test]
 fn a_client_that_leaves_before_the_first_word() {
-    for (model, stream) in [
-        ("gated", true),
-        ("gated", false),
-        ("silent", true),
-        ("silent", false),
-    ] {
+    for (model, stream) in [("gated", true), ("gated", false), ("silent", true), ("silent", false)] {
         let proxy = Proxy::start();
         let connection = begin(&proxy, &question_with(model, &json!({"stream": stream})));
         drop(connection);
@@ -117,9 +108,7 @@ fn a_failure_after_comments_is_an_error_event() {
     assert!(!told.done && told.chunks.is_empty() && told.finish_reason.is_none());
     let metrics = proxy.get_url(&format!("http://{}/metrics", proxy.admin), &[]);
     assert!(
-        metrics
-            .text
-            .contains("chipp_proxy_requests_total{alias=\"silent\",status=\"200\"} 1"),
+        metrics.text.contains("chipp_proxy_requests_total{alias=\"silent\",status=\"200\"} 1"),
         "{}",
         metrics.text
     );

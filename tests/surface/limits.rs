@@ -34,10 +34,7 @@ fn check_denial(answer: &Answer, limit: u32) {
     assert_eq!(error["code"], "rate_limit_exceeded");
     assert!(error["param"].is_null());
     let message = error["message"].as_str().unwrap();
-    assert!(
-        message.contains(&format!("Limit {limit}, Used {limit}, Requested 1")),
-        "{message}"
-    );
+    assert!(message.contains(&format!("Limit {limit}, Used {limit}, Requested 1")), "{message}");
     // A bucket of that size gives one more after a minute's share.
     let share = 60_000 / u64::from(limit);
     let millis: u64 = answer.header("retry-after-ms").parse().unwrap();
@@ -102,21 +99,12 @@ fn keys_and_aliases() {
     ));
     let one = [("authorization", "Bearer key-of-number-one-0")];
     let two = [("authorization", "Bearer key-of-number-two-0")];
-    assert_eq!(
-        standing(&proxy.chat_with(&question("gpt-4o"), &one)),
-        ["1", "0", "1m0s"]
-    );
+    assert_eq!(standing(&proxy.chat_with(&question("gpt-4o"), &one)), ["1", "0", "1m0s"]);
     check_denial(&proxy.chat_with(&question("gpt-4o"), &one), 1);
     // Its own number in place of the general one.
-    assert_eq!(
-        standing(&proxy.chat_with(&question("gpt-4o"), &two))[..2],
-        ["5", "4"]
-    );
+    assert_eq!(standing(&proxy.chat_with(&question("gpt-4o"), &two))[..2], ["5", "4"]);
     // An alias's number counts over all callers.
     assert_eq!(proxy.chat_with(&question("narrow"), &two).status, 200);
     check_denial(&proxy.chat_with(&question("narrow"), &two), 1);
-    assert_eq!(
-        standing(&proxy.chat_with(&question("gpt-4o"), &two))[..2],
-        ["5", "1"]
-    );
+    assert_eq!(standing(&proxy.chat_with(&question("gpt-4o"), &two))[..2], ["5", "1"]);
 }

@@ -35,21 +35,12 @@ impl Program {
         let mut log = String::new();
         loop {
             let mut line = String::new();
-            assert!(
-                stderr.read_line(&mut line).unwrap() > 0,
-                "it does not serve: {log}"
-            );
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "it does not serve: {log}");
             log.push_str(&line);
             let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{log}"));
             if line["message"] == "serving" {
                 let address = |key: &str| line[key].as_str().unwrap().parse().unwrap();
-                return Self {
-                    child,
-                    stderr,
-                    listen: address("listen"),
-                    admin: address("admin"),
-                    log,
-                };
+                return Self { child, stderr, listen: address("listen"), admin: address("admin"), log };
             }
         }
     }
@@ -57,13 +48,7 @@ impl Program {
     /// SIGTERM; gives the whole log and the exit code.
     fn stop(mut self) -> (String, Option<i32>) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.stderr.read_to_string(&mut self.log).unwrap();
         let status = self.child.wait().unwrap();
         (self.log, status.code())
@@ -103,18 +88,12 @@ fn the_log_holds_one_line_for_each_request_and_no_secret() {
     assert_eq!(chat("cut", true, "id-5"), 200);
     assert_eq!(chat("no", true, "id-6"), 502);
     assert_eq!(chat("whisper-model", false, "id-7"), 404);
-    let wrong = [
-        ("authorization", "Bearer wrong-key-9876543210"),
-        ("x-request-id", "id-8"),
-    ];
+    let wrong = [("authorization", "Bearer wrong-key-9876543210"), ("x-request-id", "id-8")];
     assert_eq!(post(program.listen, &wrong, b"{\"whisper\": 1}").status, 401);
     let broken = [bearer, ("x-request-id", "id-9")];
     assert_eq!(post(program.listen, &broken, b"{\"whisper\": ").status, 400);
     let listed = [bearer, ("x-request-id", "id-10")];
-    assert_eq!(
-        ask(program.listen, "GET", "/v1/models?whisper=1", &listed, b"").status,
-        200
-    );
+    assert_eq!(ask(program.listen, "GET", "/v1/models?whisper=1", &listed, b"").status, 200);
     let lost = [bearer, ("x-request-id", "id-11")];
     assert_eq!(ask(program.listen, "GET", "/v1/whisper", &lost, b"").status, 404);
     let metrics = ask(program.admin, "GET", "/metrics", &[], b"").whole;
@@ -125,14 +104,8 @@ fn the_log_holds_one_line_for_each_request_and_no_secret() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
         .collect();
-    let access: Vec<&Value> = lines
-        .iter()
-        .filter(|line| line["target"] == "chipp_proxy::access")
-        .collect();
-    let mut ids: Vec<_> = access
-        .iter()
-        .map(|line| line["request_id"].as_str().unwrap())
-        .collect();
+    let access: Vec<&Value> = lines.iter().filter(|line| line["target"] == "chipp_proxy::access").collect();
+    let mut ids: Vec<_> = access.iter().map(|line| line["request_id"].as_str().unwrap()).collect();
     ids.sort_unstable_by_key(|id| id[3..].parse::<u32>().unwrap());
     let expected: Vec<String> = (1..=11).map(|number| format!("id-{number}")).collect();
     assert_eq!(ids, expected);

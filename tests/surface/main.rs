@@ -52,10 +52,8 @@ fn question_with(model: &str, more: &Value) -> Value {
 fn sha256(key: &str) -> String {
     use sha2::{Digest as _, Sha256};
     use std::fmt::Write as _;
-    Sha256::digest(key.as_bytes())
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    Sha256::digest(key.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

@@ -20,25 +20,16 @@ fn what_has_no_effect_is_named_in_the_clients_order_unknown_fields_last() {
         "stop":"zz","alpha":{},"messages":[{"role":"user","content":"hi"}],"user":"u","frequency_penalty":1}"#;
     let answer = post(proxy.listen, &[], body);
     assert_eq!(answer.status, 200);
-    assert_eq!(
-        answer.header("x-chipp-ignored-params"),
-        "seed,temperature,frequency_penalty,zeta,alpha"
-    );
+    assert_eq!(answer.header("x-chipp-ignored-params"), "seed,temperature,frequency_penalty,zeta,alpha");
     let streamed = proxy.stream(&question_with("gpt-4o", &json!({"temperature": 1})));
     assert_eq!(streamed.header("x-chipp-ignored-params"), "temperature");
-    assert_eq!(
-        proxy.chat(&question("gpt-4o")).header("x-chipp-ignored-params"),
-        ""
-    );
+    assert_eq!(proxy.chat(&question("gpt-4o")).header("x-chipp-ignored-params"), "");
 }
 
 #[test]
 fn names_that_do_not_fit_a_header_are_made_to() {
     let proxy = Proxy::start();
-    let mut body = question_with(
-        "gpt-4o",
-        &json!({"temperature": 1, "a\r\nx-evil: 1": 1, "schlüssel": 1}),
-    );
+    let mut body = question_with("gpt-4o", &json!({"temperature": 1, "a\r\nx-evil: 1": 1, "schlüssel": 1}));
     let answer = proxy.chat(&body);
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("x-evil"), "");
@@ -51,11 +42,7 @@ fn names_that_do_not_fit_a_header_are_made_to() {
     let answer = proxy.chat(&body);
     assert_eq!(answer.status, 200);
     let named = answer.header("x-chipp-ignored-params");
-    assert!(
-        named.starts_with("temperature,") && named.len() <= 1024,
-        "{}",
-        named.len()
-    );
+    assert!(named.starts_with("temperature,") && named.len() <= 1024, "{}", named.len());
 }
 
 #[test]
@@ -65,43 +52,15 @@ fn what_would_change_the_answer_is_refused() {
     let functions = json!([{"name": "look_up"}]);
     for (more, param, code) in [
         (json!({"n": 2}), "n", "unsupported_parameter"),
-        (
-            json!({"response_format": {"type": "json_object"}}),
-            "response_format",
-            "unsupported_parameter",
-        ),
-        (
-            json!({"response_format": schema}),
-            "response_format",
-            "unsupported_parameter",
-        ),
+        (json!({"response_format": {"type": "json_object"}}), "response_format", "unsupported_parameter"),
+        (json!({"response_format": schema}), "response_format", "unsupported_parameter"),
         (json!({"logprobs": true}), "logprobs", "unsupported_parameter"),
-        (
-            json!({"logprobs": true, "top_logprobs": 2}),
-            "logprobs",
-            "unsupported_parameter",
-        ),
+        (json!({"logprobs": true, "top_logprobs": 2}), "logprobs", "unsupported_parameter"),
         (json!({"tools": tool()}), "tools", "unsupported_parameter"),
-        (
-            json!({"tools": tool(), "tool_choice": "auto"}),
-            "tools",
-            "unsupported_parameter",
-        ),
-        (
-            json!({"functions": functions}),
-            "functions",
-            "unsupported_parameter",
-        ),
-        (
-            json!({"modalities": ["text", "audio"]}),
-            "modalities",
-            "unsupported_parameter",
-        ),
-        (
-            json!({"audio": {"voice": "alloy", "format": "mp3"}}),
-            "audio",
-            "unsupported_parameter",
-        ),
+        (json!({"tools": tool(), "tool_choice": "auto"}), "tools", "unsupported_parameter"),
+        (json!({"functions": functions}), "functions", "unsupported_parameter"),
+        (json!({"modalities": ["text", "audio"]}), "modalities", "unsupported_parameter"),
+        (json!({"audio": {"voice": "alloy", "format": "mp3"}}), "audio", "unsupported_parameter"),
         (
             json!({"messages": [{"role": "user", "content": [
                 {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
@@ -172,10 +131,7 @@ fn an_operator_may_refuse_what_has_no_effect() {
         Some("top_p"),
     ));
     let unknown = proxy.chat(&question_with("gpt-4o", &json!({"foo": 1})));
-    assert_eq!(
-        (unknown.status, unknown.header("x-chipp-ignored-params")),
-        (200, "foo")
-    );
+    assert_eq!((unknown.status, unknown.header("x-chipp-ignored-params")), (200, "foo"));
 
     let yaml = "auth: {mode: open}\nparameters: {unknown: reject}";
     let proxy = Proxy::with(yaml, Options::default());
@@ -186,10 +142,7 @@ fn an_operator_may_refuse_what_has_no_effect() {
         Some("foo"),
     ));
     let ignored = proxy.chat(&question_with("gpt-4o", &json!({"top_p": 0.5})));
-    assert_eq!(
-        (ignored.status, ignored.header("x-chipp-ignored-params")),
-        (200, "top_p")
-    );
+    assert_eq!((ignored.status, ignored.header("x-chipp-ignored-params")), (200, "top_p"));
 }
 
 #[test]
@@ -200,10 +153,7 @@ fn an_alias_decides_on_tools_and_images() {
          auth: {mode: open}",
     );
     let answer = proxy.chat(&question_with("easy", &json!({"tools": tool(), "seed": 1})));
-    assert_eq!(
-        (answer.status, answer.header("x-chipp-ignored-params")),
-        (200, "tools,seed")
-    );
+    assert_eq!((answer.status, answer.header("x-chipp-ignored-params")), (200, "tools,seed"));
     let with_image = |model: &str, url: &str| {
         json!({"model": model, "messages": [{"role": "user", "content": [
             {"type": "text", "text": "what is this?"}, {"type": "image_url", "image_url": {"url": url}}
@@ -222,10 +172,7 @@ fn an_alias_decides_on_tools_and_images() {
         ));
     };
     refused(with_image("blind", address), "messages[0].content[1].type");
-    refused(
-        with_image("easy", "data:image/png;base64,AAAA"),
-        "messages[0].content[1].image_url.url",
-    );
+    refused(with_image("easy", "data:image/png;base64,AAAA"), "messages[0].content[1].image_url.url");
 }
 
 #[test]
@@ -245,16 +192,7 @@ fn roles_and_forms_of_content_reach_chipp_as_it_knows_them() {
         .iter()
         .map(|message| format!("{}: {}", message.role, message.content))
         .collect();
-    assert_eq!(
-        heard,
-        [
-            "system: be kind",
-            "system: be brief",
-            "user: hi",
-            "assistant: Hello!",
-            "user: and?"
-        ]
-    );
+    assert_eq!(heard, ["system: be kind", "system: be brief", "user: hi", "assistant: Hello!", "user: and?"]);
 }
 
 /// Text, finish reason, tokens of the answer: plain and streamed.
@@ -271,11 +209,7 @@ fn both(proxy: &Proxy, body: &Value) -> [(String, String, u64); 2] {
             reason.to_owned(),
             plain.json["usage"]["completion_tokens"].as_u64().unwrap(),
         ),
-        (
-            told.content,
-            told.finish_reason,
-            told.usage.unwrap()["completion_tokens"].as_u64().unwrap(),
-        ),
+        (told.content, told.finish_reason, told.usage.unwrap()["completion_tokens"].as_u64().unwrap()),
     ]
 }
 
@@ -284,24 +218,16 @@ fn answers_are_cut_at_the_same_place_plain_and_streamed() {
     let proxy = Proxy::start();
     // What is repeated is split into words by dialects, and into bytes by some of the apps.
     let text = "one, two STOP three ENDE four STOPP five";
-    for (model, suffix) in [
-        ("gpt-4o", ""),
-        ("dialect-a", ""),
-        ("dialect-b", ""),
-        ("split-a", "å"),
-        ("split-b", "å"),
-    ] {
+    for (model, suffix) in
+        [("gpt-4o", ""), ("dialect-a", ""), ("dialect-b", ""), ("split-a", "å"), ("split-b", "å")]
+    {
         for (more, content, reason) in [
             (json!({"stop": "STOP"}), "one, two ", "stop"),
             (json!({"stop": ["ENDE", "P three"]}), "one, two STO", "stop"),
             (json!({"stop": ["never", "wo STOP thr"]}), "one, t", "stop"),
             (json!({"stop": "STOPP"}), "one, two STOP three ENDE four ", "stop"),
             (json!({"max_tokens": 3}), "one, two STO", "length"),
-            (
-                json!({"max_completion_tokens": 2, "stop": "three"}),
-                "one, two",
-                "length",
-            ),
+            (json!({"max_completion_tokens": 2, "stop": "three"}), "one, two", "length"),
         ] {
             let mut body = dialogue(model, &[&format!("repeat exactly: {text}{suffix}")]);
             for (key, value) in more.as_object().unwrap() {
@@ -309,11 +235,7 @@ fn answers_are_cut_at_the_same_place_plain_and_streamed() {
             }
             let tokens = u64::try_from(content.len().div_ceil(4)).unwrap();
             let expected = (content.to_owned(), reason.to_owned(), tokens);
-            assert_eq!(
-                both(&proxy, &body),
-                [expected.clone(), expected],
-                "{model} {more}"
-            );
+            assert_eq!(both(&proxy, &body), [expected.clone(), expected], "{model} {more}");
         }
     }
 }
@@ -340,13 +262,8 @@ fn a_cut_stream_lets_chipp_go() {
     assert!(streamed.done);
     assert_eq!(streamed.content, "Hello! ");
     assert_eq!(streamed.finish_reason.as_deref(), Some("stop"));
-    let left = proxy.emulator.wait_for(
-        |state| {
-            state
-                .requests()
-                .all(|request| request.outcome == Outcome::ClientLeft)
-        },
-        PATIENCE,
-    );
+    let left = proxy
+        .emulator
+        .wait_for(|state| state.requests().all(|request| request.outcome == Outcome::ClientLeft), PATIENCE);
     assert!(left);
 }

@@ -34,11 +34,7 @@ impl Answer {
         assert_eq!(self.status, status, "{self:?}");
         check_error_body(&self.json);
         let error = &self.json["error"];
-        let got = (
-            error["type"].as_str().unwrap(),
-            error["code"].as_str(),
-            error["param"].as_str(),
-        );
+        let got = (error["type"].as_str().unwrap(), error["code"].as_str(), error["param"].as_str());
         assert_eq!(got, (kind, code, param), "{self:?}");
         assert_eq!(self.header("content-type"), "application/json");
         check_own_headers(|name| self.header(name));
@@ -48,12 +44,8 @@ impl Answer {
 /// `{"error": {…}}` with its four keys and nothing else.
 #[track_caller]
 pub(crate) fn check_error_body(body: &Value) {
-    let mut keys: Vec<&str> = body["error"]
-        .as_object()
-        .unwrap_or_else(|| panic!("{body}"))
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let mut keys: Vec<&str> =
+        body["error"].as_object().unwrap_or_else(|| panic!("{body}")).keys().map(String::as_str).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["code", "message", "param", "type"]);
     assert_eq!(body.as_object().unwrap().len(), 1);
@@ -68,11 +60,7 @@ pub(crate) fn check_own_headers<'a>(header: impl Fn(&str) -> &'a str) {
     header("openai-processing-ms").parse::<u64>().unwrap();
     let timing = header("server-timing");
     let (upstream, proxy) = timing.split_once(", proxy;dur=").unwrap();
-    upstream
-        .strip_prefix("upstream;dur=")
-        .unwrap()
-        .parse::<f64>()
-        .unwrap();
+    upstream.strip_prefix("upstream;dur=").unwrap().parse::<f64>().unwrap();
     proxy.parse::<f64>().unwrap();
 }
 
@@ -143,9 +131,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Answer {
         })
         .collect();
     let rest = &bytes[length..];
-    let is_chunked = headers
-        .iter()
-        .any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let is_chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
     let body = if is_chunked { unchunk(rest) } else { rest.to_vec() };
     Answer {
         status: response.code.unwrap(),

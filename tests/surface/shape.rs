@@ -14,9 +14,7 @@ pub(crate) struct Told {
 
 #[track_caller]
 pub(crate) fn keys(object: &Value, expected: &[&str]) {
-    let object = object
-        .as_object()
-        .unwrap_or_else(|| panic!("no object: {object}"));
+    let object = object.as_object().unwrap_or_else(|| panic!("no object: {object}"));
     let mut got: Vec<&str> = object.keys().map(String::as_str).collect();
     let mut expected = expected.to_vec();
     got.sort_unstable();
@@ -41,25 +39,13 @@ pub(crate) fn usage(usage: &Value) {
         number(&usage["prompt_tokens"]) + number(&usage["completion_tokens"]),
         number(&usage["total_tokens"])
     );
-    keys(
-        &usage["prompt_tokens_details"],
-        &["cached_tokens", "audio_tokens"],
-    );
+    keys(&usage["prompt_tokens_details"], &["cached_tokens", "audio_tokens"]);
     keys(
         &usage["completion_tokens_details"],
-        &[
-            "reasoning_tokens",
-            "audio_tokens",
-            "accepted_prediction_tokens",
-            "rejected_prediction_tokens",
-        ],
+        &["reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"],
     );
     for details in ["prompt_tokens_details", "completion_tokens_details"] {
-        usage[details]
-            .as_object()
-            .unwrap()
-            .values()
-            .for_each(|count| drop(number(count)));
+        usage[details].as_object().unwrap().values().for_each(|count| drop(number(count)));
     }
 }
 
@@ -78,18 +64,7 @@ pub(crate) fn completion<'a>(answer: &'a Answer, model: &str) -> &'a str {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("content-type"), "application/json");
     let body = &answer.json;
-    keys(
-        body,
-        &[
-            "id",
-            "object",
-            "created",
-            "model",
-            "choices",
-            "usage",
-            "system_fingerprint",
-        ],
-    );
+    keys(body, &["id", "object", "created", "model", "choices", "usage", "system_fingerprint"]);
     head(body, "chat.completion", model);
     usage(&body["usage"]);
     let [choice] = body["choices"].as_array().unwrap().as_slice() else {
@@ -154,10 +129,7 @@ pub(crate) fn stream(mut events: Events, model: &str, include_usage: bool) -> To
         assert_eq!(choice["finish_reason"].is_null(), at != last, "{chunks:?}");
         let delta = &choice["delta"];
         if at == 0 {
-            assert_eq!(
-                *delta,
-                serde_json::json!({"role": "assistant", "content": "", "refusal": null})
-            );
+            assert_eq!(*delta, serde_json::json!({"role": "assistant", "content": "", "refusal": null}));
         } else if at == last {
             keys(delta, &[]);
         } else {
@@ -175,23 +147,12 @@ pub(crate) fn stream(mut events: Events, model: &str, include_usage: bool) -> To
     });
     let reason = &chunks[last]["choices"][0]["finish_reason"];
     is_finish_reason(reason);
-    Told {
-        content,
-        finish_reason: reason.as_str().unwrap().to_owned(),
-        usage,
-    }
+    Told { content, finish_reason: reason.as_str().unwrap().to_owned(), usage }
 }
 
 #[track_caller]
 fn frame(chunk: &Value, first: &Value, model: &str, include_usage: bool) {
-    let mut expected = vec![
-        "id",
-        "object",
-        "created",
-        "model",
-        "system_fingerprint",
-        "choices",
-    ];
+    let mut expected = vec!["id", "object", "created", "model", "system_fingerprint", "choices"];
     if include_usage {
         expected.push("usage");
     }

@@ -11,9 +11,7 @@ use crate::raw::{check_error_body, connect, parse, post};
 use crate::support::{PATIENCE, Proxy};
 
 fn readiness(proxy: &Proxy) -> u16 {
-    proxy
-        .get_url(&format!("http://{}/readyz", proxy.admin), &[])
-        .status
+    proxy.get_url(&format!("http://{}/readyz", proxy.admin), &[]).status
 }
 
 /// Tells it to stop, and waits until it shows.
@@ -37,9 +35,7 @@ fn waiting(proxy: &Proxy) -> std::net::TcpStream {
         body.len()
     )
     .unwrap();
-    let arrived = proxy
-        .emulator
-        .wait_for(|state| state.requests().any(|request| !request.stream), PATIENCE);
+    let arrived = proxy.emulator.wait_for(|state| state.requests().any(|request| !request.stream), PATIENCE);
     assert!(arrived);
     connection
 }
@@ -58,9 +54,7 @@ fn what_runs_may_finish_and_nothing_new_begins() {
     assert_eq!(refused.header("retry-after"), "1");
     // Said of its own accord, too.
     let mut connection = connect(proxy.listen);
-    connection
-        .write_all(b"GET /v1/models HTTP/1.1\r\nhost: proxy\r\n\r\n")
-        .unwrap();
+    connection.write_all(b"GET /v1/models HTTP/1.1\r\nhost: proxy\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer).unwrap();
     let answer = parse(&answer);
@@ -115,21 +109,14 @@ fn the_admin_address() {
     let ask = |path: &str| proxy.get_url(&format!("http://{}{path}", proxy.admin), &[]);
     for path in ["/healthz", "/readyz"] {
         let answer = ask(path);
-        assert_eq!(
-            (answer.status, answer.json["status"].as_str()),
-            (200, Some("ok")),
-            "{path}"
-        );
+        assert_eq!((answer.status, answer.json["status"].as_str()), (200, Some("ok")), "{path}");
     }
     assert_eq!(proxy.chat(&question("gpt-4o")).status, 200);
     assert_eq!(proxy.chat(&question("error-500")).status, 502);
     assert_eq!(proxy.chat(&question("nobody")).status, 404);
     let metrics = ask("/metrics");
     assert_eq!(metrics.status, 200);
-    assert_eq!(
-        metrics.header("content-type"),
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    );
+    assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     for line in [
         "chipp_proxy_requests_total{alias=\"gpt-4o\",status=\"200\"} 1",
         "chipp_proxy_requests_total{alias=\"error-500\",status=\"502\"} 1",
@@ -138,11 +125,7 @@ fn the_admin_address() {
         "chipp_proxy_in_flight 0",
         "# EOF",
     ] {
-        assert!(
-            metrics.text.lines().any(|other| other == line),
-            "{line} in {}",
-            metrics.text
-        );
+        assert!(metrics.text.lines().any(|other| other == line), "{line} in {}", metrics.text);
     }
     assert_eq!(ask("/v1/models").status, 404);
     let wrong = crate::raw::ask(proxy.admin, "POST", "/healthz", &[], b"");

@@ -9,11 +9,7 @@ use crate::support::Proxy;
 use crate::{question, question_with, shape};
 
 fn quick() -> Options {
-    Options {
-        think: Duration::from_millis(5),
-        word_pause: Duration::from_millis(1),
-        ..Options::default()
-    }
+    Options { think: Duration::from_millis(5), word_pause: Duration::from_millis(1), ..Options::default() }
 }
 
 /// What the app says, whatever the form.
@@ -102,10 +98,7 @@ fn usage_is_chipps_own_or_an_estimate_and_says_so() {
     ] {
         let answer = proxy.chat(&question(name));
         assert_eq!(answer.header("x-chipp-usage"), source, "{name}");
-        assert!(
-            answer.json["usage"]["completion_tokens"].as_u64().unwrap() > 0,
-            "{name}"
-        );
+        assert!(answer.json["usage"]["completion_tokens"].as_u64().unwrap() > 0, "{name}");
     }
 }
 
@@ -114,10 +107,7 @@ fn an_app_that_refuses_once_answers_the_second_time() {
     let proxy = Proxy::start();
     let first = proxy.chat(&question("flaky-503"));
     assert_eq!((first.status, first.code()), (502, "upstream_error"));
-    expected(
-        "flaky-503",
-        shape::completion(&proxy.chat(&question("flaky-503")), "flaky-503"),
-    );
+    expected("flaky-503", shape::completion(&proxy.chat(&question("flaky-503")), "flaky-503"));
     let streamed = proxy.stream(&question("flaky-503"));
     assert_eq!(streamed.status, 502);
     shape::stream(proxy.stream(&question("flaky-503")), "flaky-503", false);

@@ -51,14 +51,8 @@ fn gzip_bodies() {
     }
     let (first, second) = body.as_bytes().split_at(10);
     let members = [gzip(first), gzip(second)].concat();
-    assert_eq!(
-        post(proxy.listen, &[("content-encoding", "gzip")], &members).status,
-        200
-    );
-    assert_eq!(
-        post(proxy.listen, &[("content-encoding", "identity")], body.as_bytes()).status,
-        200
-    );
+    assert_eq!(post(proxy.listen, &[("content-encoding", "gzip")], &members).status, 200);
+    assert_eq!(post(proxy.listen, &[("content-encoding", "identity")], body.as_bytes()).status, 200);
 
     let broken = (400, INVALID, None, None);
     let half = &coded[..coded.len() / 2];
@@ -124,10 +118,7 @@ fn a_connection_serves_many_requests_errors_and_streams_among_them() {
         .unwrap();
         let head = read_head(&mut connection);
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
         let mut rest = vec![0; length.parse().unwrap()];
         connection.read_exact(&mut rest).unwrap();
         assert_eq!(rest.last(), Some(&b'}'));
@@ -159,10 +150,7 @@ fn an_old_client_gets_a_stream_that_ends_with_the_connection() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("transfer-encoding"), "");
     let text = String::from_utf8(answer.body).unwrap();
-    assert!(
-        text.starts_with("data: {") && text.ends_with("data: [DONE]\n\n"),
-        "{text}"
-    );
+    assert!(text.starts_with("data: {") && text.ends_with("data: [DONE]\n\n"), "{text}");
 }
 
 #[test]

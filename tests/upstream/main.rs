@@ -38,11 +38,7 @@ fn a_request_carries_what_is_documented_and_nothing_else() {
         let (server, client) = Server::start().await;
         let session = ChatSessionId::parse("0192-session").unwrap();
         let key = Secret::new("chipp_key");
-        let call = Call {
-            session: Some(&session),
-            accept: Accept::Stream,
-            ..call(&key, "req-1")
-        };
+        let call = Call { session: Some(&session), accept: Accept::Stream, ..call(&key, "req-1") };
         let answer = "HTTP/1.1 200 OK\r\nX-Chat-Session-ID: 0193-new\r\nX-Correlation-ID: req-1\r\n\
             content-length: 2\r\n\r\nok";
         let (reply, (_peer, request)) = join(client.send(call), async {
@@ -111,10 +107,7 @@ fn what_awc_did_not_read_is_given_to_nobody() {
             "HTTP/1.1 200 OK\r\nx-correlation-id: req-0\r\ncontent-length: 0\r\n\r\n",
             Some(SendErrorKind::Mismatched),
         ),
-        (
-            "HTTP/1.1 200 OK\r\nupgrade: websocket\r\ncontent-length: 2\r\n\r\n",
-            None,
-        ),
+        ("HTTP/1.1 200 OK\r\nupgrade: websocket\r\ncontent-length: 2\r\n\r\n", None),
     ];
     for (answer, kind) in cases {
         worker(async {
@@ -153,27 +146,15 @@ fn a_request_that_was_connecting_meanwhile_starts_over() {
 #[test]
 fn errors_without_a_body_are_ordinary_answers() {
     let cases = [
-        (
-            "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n",
-            401,
-            Framing::Length(0),
-        ),
+        ("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n", 401, Framing::Length(0)),
         ("HTTP/1.1 204 No Content\r\n\r\n", 204, Framing::Length(0)),
         ("HTTP/1.1 502 Bad Gateway\r\n\r\n", 502, Framing::Unframed),
-        (
-            "HTTP/1.1 524 \r\nconnection: close\r\n\r\n<html>",
-            524,
-            Framing::Unframed,
-        ),
+        ("HTTP/1.1 524 \r\nconnection: close\r\n\r\n<html>", 524, Framing::Unframed),
     ];
     for (answer, status, framing) in cases {
         worker(async {
             let reply = answered(answer).await.unwrap();
-            assert_eq!(
-                (reply.status, reply.body.framing()),
-                (status, framing),
-                "{answer}"
-            );
+            assert_eq!((reply.status, reply.body.framing()), (status, framing), "{answer}");
             assert_eq!(text(Ok(reply)).await, "", "{answer}");
         });
     }
@@ -183,18 +164,12 @@ fn errors_without_a_body_are_ordinary_answers() {
 fn a_cut_body_is_not_a_short_one() {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let cases = [
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nabc".to_owned(),
-            Some(BodyError::Cut),
-        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nabc".to_owned(), Some(BodyError::Cut)),
         (format!("{chunked}3\r\nabc\r\n"), Some(BodyError::Cut)),
         (format!("{chunked}3\r\nabc"), Some(BodyError::Cut)),
         (format!("{chunked}6\r\nabc"), Some(BodyError::Cut)),
         (format!("{chunked}3\r\nabc\r\n0\r\n"), Some(BodyError::Cut)),
-        (
-            format!("{chunked}3\r\nabc\r\nnonsense\r\n"),
-            Some(BodyError::Malformed),
-        ),
+        (format!("{chunked}3\r\nabc\r\nnonsense\r\n"), Some(BodyError::Malformed)),
         (format!("{chunked}3\r\nabc\r\n0\r\n\r\n"), None),
         ("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc".to_owned(), None),
         ("HTTP/1.0 200 OK\r\n\r\nabc".to_owned(), None),
@@ -202,11 +177,7 @@ fn a_cut_body_is_not_a_short_one() {
     for (answer, expected) in cases {
         worker(async {
             let mut body = answered(&answer).await.unwrap().body;
-            assert_eq!(
-                body.next().await,
-                Some(Ok(Bytes::from_static(b"abc"))),
-                "{answer}"
-            );
+            assert_eq!(body.next().await, Some(Ok(Bytes::from_static(b"abc"))), "{answer}");
             assert_eq!(body.next().await, expected.map(Err), "{answer}");
         });
     }
@@ -218,10 +189,7 @@ fn a_redirect_is_an_answer() {
         let elsewhere = "HTTP/1.1 307 Temporary Redirect\r\nlocation: /elsewhere\r\nretry-after: 7\r\n\
             content-length: 0\r\n\r\n";
         let reply = answered(elsewhere).await.unwrap();
-        assert_eq!(
-            (reply.status, reply.retry_after),
-            (307, Some(Duration::from_secs(7)))
-        );
+        assert_eq!((reply.status, reply.retry_after), (307, Some(Duration::from_secs(7))));
     });
 }
 
@@ -300,10 +268,7 @@ fn the_deadline_rules_over_the_other_clocks() {
     worker(async {
         let (server, client) = Server::start().await;
         let key = Secret::new("chipp_key");
-        let hurried = || Call {
-            deadline: Instant::now() + TIMEOUTS.first_byte / 2,
-            ..call(&key, "req-1")
-        };
+        let hurried = || Call { deadline: Instant::now() + TIMEOUTS.first_byte / 2, ..call(&key, "req-1") };
         let silent = async {
             let (peer, _) = server.ask().await;
             tokio::time::pause();
@@ -337,10 +302,7 @@ fn whether_a_failed_request_was_sent() {
         assert_eq!(failure(reply), (SendErrorKind::Malformed, Sent::Unknown));
 
         drop(server);
-        assert_eq!(
-            failure(send(&client).await),
-            (SendErrorKind::Connect, Sent::Never)
-        );
+        assert_eq!(failure(send(&client).await), (SendErrorKind::Connect, Sent::Never));
         let unsendable = client.send(call(&Secret::new("chipp_key"), "two\r\nlines")).await;
         assert_eq!(failure(unsendable), (SendErrorKind::Unsendable, Sent::Never));
     });

@@ -26,12 +26,7 @@ pub(crate) fn worker<F: Future>(test: F) -> F::Output {
 }
 
 pub(crate) fn settings(base_url: String) -> Upstream {
-    Upstream {
-        base_url,
-        timeouts: TIMEOUTS,
-        ca_file: None,
-        reuse_connections: true,
-    }
+    Upstream { base_url, timeouts: TIMEOUTS, ca_file: None, reuse_connections: true }
 }
 
 pub(crate) fn client(settings: &Upstream) -> Client {
@@ -77,10 +72,7 @@ pub(crate) struct Server(pub(crate) TcpListener);
 impl Server {
     pub(crate) async fn start() -> (Self, Client) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = client(&settings(format!(
-            "http://{}/api/v1",
-            listener.local_addr().unwrap()
-        )));
+        let client = client(&settings(format!("http://{}/api/v1", listener.local_addr().unwrap())));
         (Self(listener), client)
     }
 

@@ -48,11 +48,7 @@ impl TlsServer {
             stream.flush().unwrap();
             stream.conn.alpn_protocol().map(<[u8]>::to_vec)
         });
-        Self {
-            port,
-            ca_file,
-            thread,
-        }
+        Self { port, ca_file, thread }
     }
 
     fn client(&self, ca_file: Option<&Path>) -> Client {

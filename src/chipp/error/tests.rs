@@ -3,9 +3,7 @@
 use super::*;
 
 fn invalid(param: Option<&str>) -> ErrorKind {
-    ErrorKind::InvalidRequest {
-        param: param.map(str::to_owned),
-    }
+    ErrorKind::InvalidRequest { param: param.map(str::to_owned) }
 }
 
 fn assert_kinds(table: &[(u16, &str, ErrorKind)]) {
@@ -17,16 +15,8 @@ fn assert_kinds(table: &[(u16, &str, ErrorKind)]) {
 #[test]
 fn documented_errors() {
     assert_kinds(&[
-        (
-            400,
-            r#"{"error":"`model` is required and must be a string"}"#,
-            invalid(Some("model")),
-        ),
-        (
-            400,
-            r#"{"error":"`messages` must be a non-empty array"}"#,
-            invalid(Some("messages")),
-        ),
+        (400, r#"{"error":"`model` is required and must be a string"}"#, invalid(Some("model"))),
+        (400, r#"{"error":"`messages` must be a non-empty array"}"#, invalid(Some("messages"))),
         (401, r#"{"error":"Missing API key"}"#, ErrorKind::InvalidKey),
         (401, r#"{"error":"Invalid API key"}"#, ErrorKind::InvalidKey),
         (
@@ -34,11 +24,7 @@ fn documented_errors() {
             r#"{"error":"This API is only available on a paid plan.  Visit your dashboard to upgrade."}"#,
             ErrorKind::PlanRequired,
         ),
-        (
-            404,
-            r#"{"error":"Unknown model \"invalidapp-999\""}"#,
-            ErrorKind::UnknownModel,
-        ),
+        (404, r#"{"error":"Unknown model \"invalidapp-999\""}"#, ErrorKind::UnknownModel),
         (500, r#"{"error":"Internal Server Error"}"#, ErrorKind::Server),
     ]);
 }
@@ -48,22 +34,10 @@ fn other_forms_and_statuses() {
     assert_kinds(&[
         (402, r#"{"error":"Payment required"}"#, ErrorKind::QuotaExhausted),
         (402, "", ErrorKind::QuotaExhausted),
-        (
-            400,
-            r#"{"error":"INSUFFICIENT_CREDITS","message":"Buy more"}"#,
-            ErrorKind::QuotaExhausted,
-        ),
-        (
-            429,
-            r#"{"error":{"code":"insufficient_quota","message":"No"}}"#,
-            ErrorKind::QuotaExhausted,
-        ),
+        (400, r#"{"error":"INSUFFICIENT_CREDITS","message":"Buy more"}"#, ErrorKind::QuotaExhausted),
+        (429, r#"{"error":{"code":"insufficient_quota","message":"No"}}"#, ErrorKind::QuotaExhausted),
         (429, r#"{"error":"Rate limit exceeded"}"#, ErrorKind::RateLimited),
-        (
-            429,
-            r#"{"error":"Quota of 10 requests per minute exceeded"}"#,
-            ErrorKind::RateLimited,
-        ),
+        (429, r#"{"error":"Quota of 10 requests per minute exceeded"}"#, ErrorKind::RateLimited),
         (429, "", ErrorKind::RateLimited),
         (429, "<html>429</html>", ErrorKind::RateLimited),
         (
@@ -71,11 +45,7 @@ fn other_forms_and_statuses() {
             r#"{"error":"IMAGE_INPUT_UNSUPPORTED_BY_MODEL","message":"This model cannot see"}"#,
             invalid(None),
         ),
-        (
-            500,
-            r#"{"error":{"code":"IMAGE_INPUT_UNSUPPORTED_BY_MODEL"}}"#,
-            invalid(None),
-        ),
+        (500, r#"{"error":{"code":"IMAGE_INPUT_UNSUPPORTED_BY_MODEL"}}"#, invalid(None)),
         (
             400,
             r#"{"error":{"code":"BAD","message":"`messages[0].role` is odd"}}"#,
@@ -132,26 +102,10 @@ fn lost_sessions_under_any_client_error() {
 #[test]
 fn names_in_quotes_are_not_words() {
     assert_kinds(&[
-        (
-            404,
-            r#"{"error":"Unknown model \"session-expired-1\""}"#,
-            ErrorKind::UnknownModel,
-        ),
-        (
-            404,
-            r#"{"error":"Unknown model \"quota-9\""}"#,
-            ErrorKind::UnknownModel,
-        ),
-        (
-            401,
-            r#"{"error":"Invalid API key for \"session-quota-9\""}"#,
-            ErrorKind::InvalidKey,
-        ),
-        (
-            400,
-            r#"{"error":"`model` \"unknown model\" is odd"}"#,
-            invalid(Some("model")),
-        ),
+        (404, r#"{"error":"Unknown model \"session-expired-1\""}"#, ErrorKind::UnknownModel),
+        (404, r#"{"error":"Unknown model \"quota-9\""}"#, ErrorKind::UnknownModel),
+        (401, r#"{"error":"Invalid API key for \"session-quota-9\""}"#, ErrorKind::InvalidKey),
+        (400, r#"{"error":"`model` \"unknown model\" is odd"}"#, invalid(Some("model"))),
     ]);
 }
 
@@ -167,14 +121,8 @@ fn errors_without_a_status() {
         ("Session not found", ErrorKind::UnknownSession),
         (r#"Unknown model "a-1""#, ErrorKind::UnknownModel),
         ("`messages` must be a non-empty array", invalid(Some("messages"))),
-        (
-            r#"{"error":{"code":429,"message":"slow down"}}"#,
-            ErrorKind::RateLimited,
-        ),
-        (
-            r#""{\"statusCode\":503,\"message\":\"later\"}""#,
-            ErrorKind::Unavailable,
-        ),
+        (r#"{"error":{"code":429,"message":"slow down"}}"#, ErrorKind::RateLimited),
+        (r#""{\"statusCode\":503,\"message\":\"later\"}""#, ErrorKind::Unavailable),
     ] {
         assert_eq!(classify_text(text).kind, kind, "{text}");
     }
@@ -200,11 +148,7 @@ fn messages_are_the_readable_part_and_capped() {
         ("", None),
         (&long, Some(cut.as_str())),
     ] {
-        assert_eq!(
-            classify(500, body.as_bytes()).message.as_deref(),
-            message,
-            "{body}"
-        );
+        assert_eq!(classify(500, body.as_bytes()).message.as_deref(), message, "{body}");
     }
 }
 

@@ -25,11 +25,7 @@ impl DataStream {
         let Self { lines, steps } = self;
         let pushed = lines.push(bytes, |bytes, _| {
             line(bytes, steps, out);
-            if out.failed() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if out.failed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if pushed.is_err() {
             out.fail(Failure::TooLarge);
@@ -72,12 +68,7 @@ fn text(json: &[u8], out: &mut Outlet<'_>) {
 
 /// The parts that say something about the message.
 fn part(line: &[u8], value: &Value, steps: &mut Usage, out: &mut Outlet<'_>) {
-    let reason = || {
-        value
-            .get("finishReason")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let reason = || value.get("finishReason").and_then(Value::as_str).unwrap_or_default();
     let counts = || value.get("usage").and_then(metadata::counts).unwrap_or_default();
     match line {
         [b'2' | b'8', ..] => out.session(metadata::session_within(value)),

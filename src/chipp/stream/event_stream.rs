@@ -26,11 +26,7 @@ impl EventStream {
         let Self { lines, events } = self;
         let pushed = lines.push(bytes, |line, next| {
             events.line(line, next, out);
-            if out.failed() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if out.failed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if pushed.is_err() {
             out.fail(Failure::TooLarge);
@@ -45,11 +41,7 @@ impl EventStream {
         }
         // An empty line would have ended the last event.
         self.events.line(b"", b"", out);
-        out.fail(if self.events.unreadable(out) {
-            Failure::Malformed
-        } else {
-            Failure::Cut
-        });
+        out.fail(if self.events.unreadable(out) { Failure::Malformed } else { Failure::Cut });
     }
 
     /// A or C, once an event has told.

@@ -169,10 +169,7 @@ mod tests {
 
     #[test]
     fn nothing_but_metadata_after_a_finish() {
-        let usage = Usage {
-            prompt_tokens: Some(1),
-            completion_tokens: None,
-        };
+        let usage = Usage { prompt_tokens: Some(1), completion_tokens: None };
         let events = written(|out| {
             out.closing("length");
             out.activity();
@@ -220,11 +217,7 @@ mod tests {
         });
         assert_eq!(
             events,
-            [
-                Event::Closing(FinishReason::Length),
-                Event::Text("more".into()),
-                Event::Failure(Failure::Cut),
-            ]
+            [Event::Closing(FinishReason::Length), Event::Text("more".into()), Event::Failure(Failure::Cut),]
         );
     }
 }

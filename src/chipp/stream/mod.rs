@@ -135,10 +135,9 @@ impl Decoder {
     fn begin(&mut self, form: sniff::Form, events: &mut Vec<Event>) {
         let (dialect, state) = match form {
             sniff::Form::EventStream => (None, State::EventStream(event_stream::EventStream::default())),
-            sniff::Form::DataStream => (
-                Some(Dialect::DataStream),
-                State::DataStream(data_stream::DataStream::default()),
-            ),
+            sniff::Form::DataStream => {
+                (Some(Dialect::DataStream), State::DataStream(data_stream::DataStream::default()))
+            }
             sniff::Form::Json => (Some(Dialect::Json), State::Json(plain::JsonBody::default())),
             sniff::Form::Plain => (Some(Dialect::Plain), State::Plain(plain::PlainText::default())),
             sniff::Form::Html => {

@@ -61,36 +61,20 @@ struct Delta<'a> {
 
 impl Ordinary<'_> {
     fn has_more(&self) -> bool {
-        [
-            &self.error,
-            &self.usage,
-            &self.message_metadata,
-            &self.metadata,
-            &self.annotations,
-            &self.data,
-        ]
-        .into_iter()
-        .any(Option::is_some)
+        [&self.error, &self.usage, &self.message_metadata, &self.metadata, &self.annotations, &self.data]
+            .into_iter()
+            .any(Option::is_some)
     }
 
     fn tell(self, out: &mut Outlet<'_>) {
         if let Some(Text(id)) = self.chat_session_id.or(self.session_id) {
             out.session_text(&id);
         }
-        let [
-            Choice {
-                index,
-                delta,
-                finish_reason,
-            },
-        ] = self.choices;
+        let [Choice { index, delta, finish_reason }] = self.choices;
         if index != 0 {
             return;
         }
-        if [&delta.reasoning, &delta.reasoning_content, &delta.tool_calls]
-            .into_iter()
-            .any(Option::is_some)
-        {
+        if [&delta.reasoning, &delta.reasoning_content, &delta.tool_calls].into_iter().any(Option::is_some) {
             out.activity();
         }
         if let Some(Text(text)) = delta.content {
@@ -114,11 +98,7 @@ fn any_chunk(value: &Value, out: &mut Outlet<'_>) {
         return;
     };
     let delta = choice.get("delta").or_else(|| choice.get("message"));
-    let works = |key: &&str| {
-        delta
-            .and_then(|delta| delta.get(*key))
-            .is_some_and(|work| !work.is_null())
-    };
+    let works = |key: &&str| delta.and_then(|delta| delta.get(*key)).is_some_and(|work| !work.is_null());
     if ["reasoning", "reasoning_content", "tool_calls"].iter().any(works) {
         out.activity();
     }

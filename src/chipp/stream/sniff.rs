@@ -131,17 +131,7 @@ mod tests {
 
     #[test]
     fn too_few_bytes_do_not_tell() {
-        for body in [
-            "",
-            " \r\n",
-            "d",
-            "dat",
-            "even",
-            "0",
-            "0:",
-            ": a comment",
-            "\n:x\n\n",
-        ] {
+        for body in ["", " \r\n", "d", "dat", "even", "0", "0:", ": a comment", "\n:x\n\n"] {
             assert_eq!(sniff(body.as_bytes()), None, "{body}");
         }
         assert_eq!(sniff(b"\xef\xbb"), None);

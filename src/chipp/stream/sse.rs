@@ -65,10 +65,7 @@ impl Assembler {
     /// The event that was being put together, at an empty line or at the end of the body.
     pub(super) fn end_of_event(&mut self) -> Option<SseEvent<'_>> {
         let named_error = std::mem::take(&mut self.named_error);
-        std::mem::take(&mut self.has_data).then_some(SseEvent {
-            data: &self.data,
-            named_error,
-        })
+        std::mem::take(&mut self.has_data).then_some(SseEvent { data: &self.data, named_error })
     }
 
     fn append(&mut self, value: &[u8]) -> Result<(), TooLong> {
@@ -105,9 +102,8 @@ mod tests {
             };
             let mut rest = body;
             while let Some((line, after)) = rest.split_once('\n') {
-                if let Read::Event(event) = assembler
-                    .line(line.as_bytes(), see_next(after).as_bytes())
-                    .unwrap()
+                if let Read::Event(event) =
+                    assembler.line(line.as_bytes(), see_next(after).as_bytes()).unwrap()
                 {
                     keep(event);
                 }
@@ -129,24 +125,16 @@ mod tests {
             ("data: a\n\n", &[("a", false)][..]),
             ("data:a\n\ndata:  b\n\n", &[("a", false), (" b", false)]),
             ("data: a\ndata: b\ndata\n\n", &[("a\nb\n", false)]),
-            (
-                ": note\nid: 1\nretry: 5\nevent: message\ndata: a\n\n",
-                &[("a", false)],
-            ),
-            (
-                "event: error\ndata: a\n\ndata: b\n\n",
-                &[("a", true), ("b", false)],
-            ),
+            (": note\nid: 1\nretry: 5\nevent: message\ndata: a\n\n", &[("a", false)]),
+            ("event: error\ndata: a\n\ndata: b\n\n", &[("a", true), ("b", false)]),
             ("event: error\n\ndata: b\n\n", &[("b", false)]),
             ("data: a\nid: 1\n\n", &[("a", false)]),
             ("data: unterminated\n", &[("unterminated", false)]),
             ("data:\n\n", &[("", false)]),
             ("\n\n: only a comment\n\n", &[]),
         ] {
-            let expected: Vec<_> = expected
-                .iter()
-                .map(|(data, error)| ((*data).to_owned(), *error))
-                .collect();
+            let expected: Vec<_> =
+                expected.iter().map(|(data, error)| ((*data).to_owned(), *error)).collect();
             assert_eq!(events(body), expected, "{body}");
         }
     }
@@ -155,10 +143,7 @@ mod tests {
     fn other_lines_are_stray() {
         for line in ["hello", "{\"error\":1}", "<html>", "0:\"a\"", " data: a"] {
             let mut assembler = Assembler::default();
-            assert!(
-                matches!(assembler.line(line.as_bytes(), b""), Ok(Read::Stray)),
-                "{line}"
-            );
+            assert!(matches!(assembler.line(line.as_bytes(), b""), Ok(Read::Stray)), "{line}");
         }
     }
 

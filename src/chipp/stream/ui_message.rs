@@ -103,10 +103,7 @@ fn meaning(kind: &str) -> Meaning {
         "error" => Meaning::Error,
         "abort" => Meaning::Abort,
         "file" => Meaning::Work,
-        _ if ["reasoning", "tool-", "source-", "data-"]
-            .iter()
-            .any(|prefix| kind.starts_with(prefix)) =>
-        {
+        _ if ["reasoning", "tool-", "source-", "data-"].iter().any(|prefix| kind.starts_with(prefix)) => {
             Meaning::Work
         }
         _ => Meaning::Unknown,

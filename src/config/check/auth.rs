@@ -53,11 +53,7 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawAuth, mode: Option<Mode>, 
                     "has no effect without `auth.mode: keys`: set that, or leave it out",
                 );
             }
-            if mode == Some(Mode::Open) {
-                Auth::Open
-            } else {
-                Auth::Passthrough
-            }
+            if mode == Some(Mode::Open) { Auth::Open } else { Auth::Passthrough }
         }
         None => Auth::Keys(keys),
     }
@@ -117,10 +113,7 @@ fn sha256(
     hashes: &mut HashMap<KeyHash, String>,
 ) -> Vec<[u8; 32]> {
     let Some(list) = &raw.sha256 else {
-        reader.problem(
-            path,
-            "is missing: `chipp-proxy key new NAME` makes a key and its hash",
-        );
+        reader.problem(path, "is missing: `chipp-proxy key new NAME` makes a key and its hash");
         return Vec::new();
     };
     if !(1..=2).contains(&list.len_as_written()) {
@@ -144,10 +137,7 @@ fn allowed_models(
     let list = raw.models.as_ref()?;
     let read = reader.list(path, Some(list)).or(Vec::new());
     if list.len_as_written() == 0 {
-        reader.problem(
-            path,
-            "is empty, so the key could use nothing: leave it out to allow all",
-        );
+        reader.problem(path, "is empty, so the key could use nothing: leave it out to allow all");
     }
     for (path, pattern) in &read {
         if !models.0.iter().any(|(alias, _)| overlap(pattern, alias)) {

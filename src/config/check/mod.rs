@@ -41,16 +41,7 @@ pub(super) fn check(
     let parameters = parameters(&mut reader, &raw.parameters.unwrap_or_default());
     let telemetry = telemetry(&mut reader, &raw.telemetry.unwrap_or_default());
     reader.finish()?;
-    Ok(Config {
-        server,
-        upstream,
-        models,
-        auth,
-        sessions,
-        limits,
-        parameters,
-        telemetry,
-    })
+    Ok(Config { server, upstream, models, auth, sessions, limits, parameters, telemetry })
 }
 
 fn limits(reader: &mut Reader<'_>, raw: &RawLimits) -> Limits {
@@ -82,12 +73,8 @@ fn requests_per_minute(reader: &mut Reader<'_>, path: &str, raw: Option<&RawRule
 
 fn parameters(reader: &mut Reader<'_>, raw: &RawParameters) -> Parameters {
     Parameters {
-        unsupported: reader
-            .value("parameters.unsupported", raw.unsupported.as_ref())
-            .or(OnParameter::Ignore),
-        unknown: reader
-            .value("parameters.unknown", raw.unknown.as_ref())
-            .or(OnParameter::Ignore),
+        unsupported: reader.value("parameters.unsupported", raw.unsupported.as_ref()).or(OnParameter::Ignore),
+        unknown: reader.value("parameters.unknown", raw.unknown.as_ref()).or(OnParameter::Ignore),
     }
 }
 
@@ -98,9 +85,7 @@ fn telemetry(reader: &mut Reader<'_>, raw: &RawTelemetry) -> Telemetry {
         reader.problem("telemetry.otlp", "is not supported yet; use `off`");
     }
     Telemetry {
-        log: reader
-            .value("telemetry.log", raw.log.as_ref())
-            .or(LogFormat::Json),
+        log: reader.value("telemetry.log", raw.log.as_ref()).or(LogFormat::Json),
         content: reader.value("telemetry.content", raw.content.as_ref()).or(false),
     }
 }

@@ -26,10 +26,7 @@ pub(super) fn check(
     default: &Read<Secret>,
 ) -> Catalog {
     if raw.0.is_empty() {
-        reader.problem(
-            "models",
-            "is empty: name at least one alias, `my-model: myapp-123`",
-        );
+        reader.problem("models", "is empty: name at least one alias, `my-model: myapp-123`");
     }
     let mut routes = Vec::new();
     for (alias, entry) in &raw.0 {
@@ -82,10 +79,7 @@ fn key(
     default: &Read<Secret>,
 ) -> Option<Secret> {
     if mode == Some(Mode::Passthrough) {
-        let own = [
-            ("api_key", model.api_key.is_some()),
-            ("api_key_file", model.api_key_file.is_some()),
-        ];
+        let own = [("api_key", model.api_key.is_some()), ("api_key_file", model.api_key_file.is_some())];
         for (name, _) in own.iter().filter(|(_, given)| *given) {
             let message =
                 "has no use with `auth.mode: passthrough`, where clients send their own; leave it out";

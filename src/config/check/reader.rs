@@ -44,19 +44,12 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(environment: &'a Environment, problems: Vec<Problem>) -> Self {
-        Self {
-            environment,
-            problems,
-        }
+        Self { environment, problems }
     }
 
     /// Ends the reading: the problems, if there were any.
     pub(super) fn finish(self) -> Result<(), Problems> {
-        if self.problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Problems(self.problems))
-        }
+        if self.problems.is_empty() { Ok(()) } else { Err(Problems(self.problems)) }
     }
 
     pub(super) fn problem(&mut self, path: &str, message: impl Into<String>) {
@@ -128,9 +121,7 @@ impl<'a> Reader<'a> {
                 }
             },
         };
-        let good = read
-            .into_iter()
-            .filter_map(|(path, value)| Some((path, value.good()?)));
+        let good = read.into_iter().filter_map(|(path, value)| Some((path, value.good()?)));
         Read::Good(good.collect())
     }
 
@@ -187,11 +178,7 @@ impl<'a> Reader<'a> {
 
 /// Reads `text`. The message quotes `written`, in which variables are not filled in.
 fn read_text<T: FromText>(text: &str, written: &str) -> Result<T, String> {
-    let read = if text.is_empty() {
-        Err("is empty".into())
-    } else {
-        T::from_text(text)
-    };
+    let read = if text.is_empty() { Err("is empty".into()) } else { T::from_text(text) };
     read.map_err(|error| {
         if !T::QUOTED {
             return error;

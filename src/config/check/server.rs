@@ -24,10 +24,7 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawServer) -> Server {
     reader.unsupported("server.tls", raw.tls.as_ref());
     reader.unsupported("server.cors", raw.cors.as_ref());
     let listen = reader.value("server.listen", raw.listen.as_ref()).or(LISTEN);
-    let admin = reader
-        .value("server.admin", raw.admin.as_ref())
-        .or(OrOff(Some(ADMIN)))
-        .0;
+    let admin = reader.value("server.admin", raw.admin.as_ref()).or(OrOff(Some(ADMIN))).0;
     if admin.is_some_and(|admin| collide(listen, admin)) {
         reader.problem("server.admin", "is the same address as `server.listen`");
     }
@@ -43,12 +40,8 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawServer) -> Server {
         &(ByteSize::kib(1)..=ByteSize::gib(1)),
         "from 1KiB to 1GiB",
     );
-    let drain = reader.within(
-        "server.drain",
-        raw.drain.as_ref(),
-        &(Duration::ZERO..=MAX_DRAIN),
-        "at most 1h",
-    );
+    let drain =
+        reader.within("server.drain", raw.drain.as_ref(), &(Duration::ZERO..=MAX_DRAIN), "at most 1h");
     Server {
         listen,
         admin,

@@ -22,12 +22,8 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawSessions) -> Sessions {
     let strategy = reader.value("sessions.strategy", raw.strategy.as_ref());
     reader.value::<Store>("sessions.store", raw.store.as_ref());
     let ttl = reader.within("sessions.ttl", raw.ttl.as_ref(), &TTL_RANGE, "from 1s to 365days");
-    let capacity = reader.within(
-        "sessions.capacity",
-        raw.capacity.as_ref(),
-        &(1..=MAX_CAPACITY),
-        "from 1 to 10000000",
-    );
+    let capacity =
+        reader.within("sessions.capacity", raw.capacity.as_ref(), &(1..=MAX_CAPACITY), "from 1 to 10000000");
     if let Read::Good(true) = reader.value("sessions.expose", raw.expose.as_ref()) {
         reader.problem("sessions.expose", "`true` is not supported yet; use `false`");
     }

@@ -47,21 +47,9 @@ fn timeouts(reader: &mut Reader<'_>, raw: Option<&RawTimeouts>) -> Timeouts {
     let raw = raw.unwrap_or(&none);
     let total = timeout(reader, "total", raw.total.as_ref(), TOTAL, None);
     let within_total = total.map(|total| ("total", total));
-    let first_byte = timeout(
-        reader,
-        "first_byte",
-        raw.first_byte.as_ref(),
-        FIRST_BYTE,
-        within_total,
-    );
+    let first_byte = timeout(reader, "first_byte", raw.first_byte.as_ref(), FIRST_BYTE, within_total);
     let within_first_byte = first_byte.map(|first_byte| ("first_byte", first_byte));
-    let connect = timeout(
-        reader,
-        "connect",
-        raw.connect.as_ref(),
-        CONNECT,
-        within_first_byte,
-    );
+    let connect = timeout(reader, "connect", raw.connect.as_ref(), CONNECT, within_first_byte);
     let idle = timeout(reader, "idle", raw.idle.as_ref(), IDLE, within_total);
     Timeouts {
         connect: connect.unwrap_or(CONNECT),
@@ -86,10 +74,7 @@ fn timeout(
         (Read::Absent, None) => Some(default),
         (Read::Absent, Some((_, limit))) => Some(default.min(limit)),
         (Read::Good(time), Some((name, limit))) if time > limit => {
-            reader.problem(
-                &path,
-                format!("must not be longer than `upstream.timeouts.{name}`"),
-            );
+            reader.problem(&path, format!("must not be longer than `upstream.timeouts.{name}`"));
             None
         }
         (Read::Good(time), _) => Some(time),

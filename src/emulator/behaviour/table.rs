@@ -51,20 +51,8 @@ const fn fixed(
     about: &'static str,
 ) -> Behaviour {
     let ends: Ends = if status == 200 { Broken } else { Refused(status) };
-    let refusal = Refusal {
-        status,
-        headers,
-        body,
-        storing: Storing::Nothing,
-    };
-    Behaviour {
-        name: name.0,
-        app: name.1,
-        about,
-        plain: ends,
-        streamed: ends,
-        act: Act::Refuse(refusal),
-    }
+    let refusal = Refusal { status, headers, body, storing: Storing::Nothing };
+    Behaviour { name: name.0, app: name.1, about, plain: ends, streamed: ends, act: Act::Refuse(refusal) }
 }
 
 /// The name and the id of a [`fixed`] app.

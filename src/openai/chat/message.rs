@@ -114,27 +114,19 @@ fn assistant<'a>(message: &mut Message<'a>, fields: &mut Fields<'_, 'a>) -> Resu
 
 fn tool_call<'a>(at: At<'_, 'a>) -> Result<ToolCall<'a>, Error> {
     // Kind of call: the field that holds it, and the field in that with what the tool is given.
-    const KINDS: &[(&str, (&str, &str))] = &[
-        ("function", ("function", "arguments")),
-        ("custom", ("custom", "input")),
-    ];
+    const KINDS: &[(&str, (&str, &str))] =
+        &[("function", ("function", "arguments")), ("custom", ("custom", "input"))];
     let mut fields = at.object()?;
     let id = fields.required("id")?.string()?;
     let (holder, input) = fields.required("type")?.choice(KINDS)?;
     let mut call = fields.required(holder)?.object()?;
-    Ok(ToolCall {
-        id,
-        name: call.required("name")?.string()?,
-        arguments: call.required(input)?.string()?,
-    })
+    Ok(ToolCall { id, name: call.required("name")?.string()?, arguments: call.required(input)?.string()? })
 }
 
 fn content<'a>(at: At<'_, 'a>, parts: &[(&str, Kind)]) -> Result<Content<'a>, Error> {
     match at.value() {
         Value::String(_) => at.string().map(Content::Text),
-        Value::Array(_) => at
-            .list(TEXT_OR_PARTS, 1..=ANY, |at| part(at, parts))
-            .map(Content::Parts),
+        Value::Array(_) => at.list(TEXT_OR_PARTS, 1..=ANY, |at| part(at, parts)).map(Content::Parts),
         _ => Err(at.mismatch(TEXT_OR_PARTS)),
     }
 }

@@ -58,8 +58,7 @@ pub(super) fn metadata(at: At<'_, '_>) -> Result<(), Error> {
 }
 
 pub(super) fn logit_bias(at: At<'_, '_>) -> Result<(), Error> {
-    at.object()?
-        .each(MAX_LOGIT_BIAS, |_, _, at| at.integer(-100..=100).map(drop))
+    at.object()?.each(MAX_LOGIT_BIAS, |_, _, at| at.integer(-100..=100).map(drop))
 }
 
 /// Whether audio is among them.
@@ -70,14 +69,8 @@ pub(super) fn modalities(at: At<'_, '_>) -> Result<bool, Error> {
 }
 
 pub(super) fn audio(at: At<'_, '_>) -> Result<(), Error> {
-    const FORMATS: &[(&str, ())] = &[
-        ("wav", ()),
-        ("aac", ()),
-        ("mp3", ()),
-        ("flac", ()),
-        ("opus", ()),
-        ("pcm16", ()),
-    ];
+    const FORMATS: &[(&str, ())] =
+        &[("wav", ()), ("aac", ()), ("mp3", ()), ("flac", ()), ("opus", ()), ("pcm16", ())];
     let mut fields = at.object()?;
     let voice = fields.required("voice")?;
     match voice.value() {
@@ -105,7 +98,5 @@ pub(super) fn web_search_options(at: At<'_, '_>) -> Result<(), Error> {
     let mut location = at.object()?;
     location.required("type")?.choice(&[("approximate", ())])?;
     let mut approximate = location.required("approximate")?.object()?;
-    ["country", "region", "city", "timezone"]
-        .into_iter()
-        .try_for_each(|key| text(&mut approximate, key))
+    ["country", "region", "city", "timezone"].into_iter().try_for_each(|key| text(&mut approximate, key))
 }

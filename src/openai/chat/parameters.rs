@@ -63,17 +63,13 @@ const fn refused(name: &'static str, read: Read) -> Parameter {
 
 /// Every field that OpenAI knows, those first that most requests have.
 pub const PARAMETERS: &[Parameter] = &[
-    honoured("model", |draft, at| {
-        at.string_up_to(MAX_MODEL_CHARS).map(|model| draft.model = model)
-    }),
+    honoured("model", |draft, at| at.string_up_to(MAX_MODEL_CHARS).map(|model| draft.model = model)),
     honoured("messages", |draft, at| {
         let messages = at.list("an array of objects", 1..=MAX_MESSAGES, message::message)?;
         draft.messages = Some(messages);
         Ok(())
     }),
-    honoured("stream", |draft, at| {
-        at.boolean().map(|stream| draft.stream = stream)
-    }),
+    honoured("stream", |draft, at| at.boolean().map(|stream| draft.stream = stream)),
     honoured("stream_options", |draft, at| {
         draft.include_usage = Some(options::stream_options(at)?);
         Ok(())
@@ -88,12 +84,8 @@ pub const PARAMETERS: &[Parameter] = &[
         Ok(())
     }),
     ignored("top_p", |_, at| at.decimal(0.0..=1.0).map(drop)),
-    emulated("stop", |draft, at| {
-        options::stop(at).map(|stop| draft.stop = stop)
-    }),
-    honoured("user", |draft, at| {
-        at.string_up_to(MAX_USER_CHARS).map(|user| draft.user = user)
-    }),
+    emulated("stop", |draft, at| options::stop(at).map(|stop| draft.stop = stop)),
+    honoured("user", |draft, at| at.string_up_to(MAX_USER_CHARS).map(|user| draft.user = user)),
     honoured("safety_identifier", |draft, at| {
         draft.safety_identifier = at.string_up_to(MAX_SAFETY_IDENTIFIER_CHARS)?;
         Ok(())
@@ -105,9 +97,7 @@ pub const PARAMETERS: &[Parameter] = &[
         draft.n = u32::try_from(at.integer(1..=128)?).unwrap_or(1);
         Ok(())
     }),
-    refused("tools", |draft, at| {
-        tools::tools(at).map(|count| draft.tools = count > 0)
-    }),
+    refused("tools", |draft, at| tools::tools(at).map(|count| draft.tools = count > 0)),
     refused("tool_choice", |draft, at| {
         draft.tool_choice = Some(tools::tool_choice(at)?);
         Ok(())
@@ -121,18 +111,14 @@ pub const PARAMETERS: &[Parameter] = &[
     ignored("presence_penalty", |_, at| at.decimal(-2.0..=2.0).map(drop)),
     ignored("seed", |_, at| at.integer(-MAX_SEED..=MAX_SEED).map(drop)),
     ignored("logit_bias", |_, at| options::logit_bias(at)),
-    refused("logprobs", |draft, at| {
-        at.boolean().map(|logprobs| draft.logprobs = logprobs)
-    }),
+    refused("logprobs", |draft, at| at.boolean().map(|logprobs| draft.logprobs = logprobs)),
     refused("top_logprobs", |draft, at| {
         at.integer(0..=20)?;
         draft.top_logprobs = true;
         Ok(())
     }),
     ignored("reasoning_effort", |_, at| at.choice(EFFORTS)),
-    ignored("verbosity", |_, at| {
-        at.choice(&[("low", ()), ("medium", ()), ("high", ())])
-    }),
+    ignored("verbosity", |_, at| at.choice(&[("low", ()), ("medium", ()), ("high", ())])),
     ignored("service_tier", |_, at| at.choice(TIERS)),
     ignored("prompt_cache_key", |_, at| at.string().map(drop)),
     ignored("prompt_cache_retention", |_, at| at.choice(RETENTIONS)),
@@ -147,30 +133,16 @@ pub const PARAMETERS: &[Parameter] = &[
         draft.audio = true;
         Ok(())
     }),
-    refused("functions", |draft, at| {
-        tools::functions(at).map(|count| draft.functions = count > 0)
-    }),
+    refused("functions", |draft, at| tools::functions(at).map(|count| draft.functions = count > 0)),
     refused("function_call", |draft, at| {
         draft.function_call = Some(tools::function_call(at)?);
         Ok(())
     }),
 ];
 
-const EFFORTS: &[(&str, ())] = &[
-    ("none", ()),
-    ("minimal", ()),
-    ("low", ()),
-    ("medium", ()),
-    ("high", ()),
-    ("xhigh", ()),
-];
-const TIERS: &[(&str, ())] = &[
-    ("auto", ()),
-    ("default", ()),
-    ("flex", ()),
-    ("scale", ()),
-    ("priority", ()),
-];
+const EFFORTS: &[(&str, ())] =
+    &[("none", ()), ("minimal", ()), ("low", ()), ("medium", ()), ("high", ()), ("xhigh", ())];
+const TIERS: &[(&str, ())] = &[("auto", ()), ("default", ()), ("flex", ()), ("scale", ()), ("priority", ())];
 /// The schema has `in_memory`; OpenAI's SDKs were typed with a hyphen for a time.
 const RETENTIONS: &[(&str, ())] = &[("in_memory", ()), ("24h", ()), ("in-memory", ())];
 
@@ -184,10 +156,7 @@ fn token_count(at: At<'_, '_>) -> Result<u64, Error> {
 
 /// What was read so far.
 #[derive(Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact about a field of its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about a field of its own")]
 struct Draft<'a> {
     model: Cow<'a, str>,
     messages: Option<Vec<Message<'a>>>,
@@ -274,17 +243,11 @@ impl<'a> Draft<'a> {
             let callable = self.functions && self.function_call != Some(Choice::Never);
             callable.then_some("functions")
         };
-        let audio = if self.audio_modality {
-            Some("modalities")
-        } else {
-            self.audio.then_some("audio")
-        };
+        let audio = if self.audio_modality { Some("modalities") } else { self.audio.then_some("audio") };
         let user = [self.safety_identifier, self.user];
         Ok(ChatRequest {
             model: self.model,
-            messages: self
-                .messages
-                .ok_or_else(|| Error::missing_parameter("messages"))?,
+            messages: self.messages.ok_or_else(|| Error::missing_parameter("messages"))?,
             stream: self.stream,
             include_usage: self.include_usage.unwrap_or_default(),
             stop: self.stop,

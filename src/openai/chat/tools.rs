@@ -22,18 +22,13 @@ pub(super) fn tools(at: At<'_, '_>) -> Result<usize, Error> {
 
 /// How many there are; at least one, unlike `tools`.
 pub(super) fn functions(at: At<'_, '_>) -> Result<usize, Error> {
-    let functions = at.list("an array of objects", 1..=MAX_TOOLS, |at| {
-        function(&mut at.object()?)
-    })?;
+    let functions = at.list("an array of objects", 1..=MAX_TOOLS, |at| function(&mut at.object()?))?;
     Ok(functions.len())
 }
 
 fn tool(at: At<'_, '_>) -> Result<(), Error> {
     let mut fields = at.object()?;
-    if fields
-        .required("type")?
-        .choice(&[("function", true), ("custom", false)])?
-    {
+    if fields.required("type")?.choice(&[("function", true), ("custom", false)])? {
         let mut definition = fields.required("function")?.object()?;
         function(&mut definition)?;
         boolean(&mut definition, "strict")
@@ -55,31 +50,20 @@ fn custom(fields: &mut Fields<'_, '_>) -> Result<(), Error> {
         return Ok(());
     };
     let mut format = at.object()?;
-    if format
-        .required("type")?
-        .choice(&[("text", false), ("grammar", true)])?
-    {
+    if format.required("type")?.choice(&[("text", false), ("grammar", true)])? {
         let mut grammar = format.required("grammar")?.object()?;
         grammar.required("definition")?.string()?;
-        grammar
-            .required("syntax")?
-            .choice(&[("lark", ()), ("regex", ())])?;
+        grammar.required("syntax")?.choice(&[("lark", ()), ("regex", ())])?;
     }
     Ok(())
 }
 
 /// `tool_choice`: a word, or an object that names what may or must be called.
 pub(super) fn tool_choice(at: At<'_, '_>) -> Result<Choice, Error> {
-    const WORDS: &[(&str, Choice)] = &[
-        ("none", Choice::Never),
-        ("auto", Choice::Free),
-        ("required", Choice::Forced),
-    ];
-    const TYPES: &[(&str, &str)] = &[
-        ("function", "function"),
-        ("custom", "custom"),
-        ("allowed_tools", "allowed_tools"),
-    ];
+    const WORDS: &[(&str, Choice)] =
+        &[("none", Choice::Never), ("auto", Choice::Free), ("required", Choice::Forced)];
+    const TYPES: &[(&str, &str)] =
+        &[("function", "function"), ("custom", "custom"), ("allowed_tools", "allowed_tools")];
     match at.value() {
         Value::String(_) => at.choice(WORDS),
         Value::Object(_) => {
@@ -99,9 +83,7 @@ pub(super) fn tool_choice(at: At<'_, '_>) -> Result<Choice, Error> {
 fn allowed_tools(fields: &mut Fields<'_, '_>) -> Result<Choice, Error> {
     let modes = [("auto", Choice::Free), ("required", Choice::Forced)];
     let mode = fields.required("mode")?.choice(&modes)?;
-    fields
-        .required("tools")?
-        .list("an array of objects", 0..=ANY, |at| at.object().map(drop))?;
+    fields.required("tools")?.list("an array of objects", 0..=ANY, |at| at.object().map(drop))?;
     Ok(mode)
 }
 

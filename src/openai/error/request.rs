@@ -131,10 +131,8 @@ impl Error {
     /// A field that OpenAI knows and this service does not act upon, where that matters; `instead` is a full
     /// sentence for the client's developer.
     pub fn unsupported_parameter(path: &str, instead: &str) -> Self {
-        let message = format!(
-            "Unsupported parameter: '{}' is not supported with this model. {instead}",
-            Excerpt(path)
-        );
+        let message =
+            format!("Unsupported parameter: '{}' is not supported with this model. {instead}", Excerpt(path));
         invalid(&Excerpt(path), "unsupported_parameter", message)
     }
 

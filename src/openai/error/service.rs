@@ -61,12 +61,7 @@ impl Error {
     /// 405: the route exists for other methods (which belong into `Allow`).
     pub fn method_not_supported(method: &str, path: &str) -> Self {
         let message = format!("Not allowed to {} on {}.", Excerpt(method), Excerpt(path));
-        Self::new(
-            405,
-            ErrorType::InvalidRequest,
-            Some("method_not_supported"),
-            message,
-        )
+        Self::new(405, ErrorType::InvalidRequest, Some("method_not_supported"), message)
     }
 
     /// 413: more than `limit` bytes.
@@ -182,12 +177,7 @@ impl Error {
 
     /// 504: the upstream did not answer in time.
     pub fn upstream_timeout() -> Self {
-        Self::new(
-            504,
-            ErrorType::Api,
-            Some("upstream_timeout"),
-            "The model did not answer in time.",
-        )
+        Self::new(504, ErrorType::Api, Some("upstream_timeout"), "The model did not answer in time.")
     }
 }
 
@@ -225,10 +215,7 @@ impl fmt::Display for Masked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 4;
         let plain = self.0.is_ascii() && self.0.bytes().all(|byte| byte.is_ascii_graphic());
-        let ends = (
-            self.0.get(..SHOWN),
-            self.0.get(self.0.len().saturating_sub(SHOWN)..),
-        );
+        let ends = (self.0.get(..SHOWN), self.0.get(self.0.len().saturating_sub(SHOWN)..));
         match ends {
             (Some(first), Some(last)) if plain && self.0.len() >= 4 * SHOWN => write!(f, "{first}***{last}"),
             _ => f.write_str("***"),

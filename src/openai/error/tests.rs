@@ -1,13 +1,7 @@
 use super::*;
 
 /// An error, and its status, type, param and code.
-type Row = (
-    Error,
-    u16,
-    &'static str,
-    Option<&'static str>,
-    Option<&'static str>,
-);
+type Row = (Error, u16, &'static str, Option<&'static str>, Option<&'static str>);
 
 /// Every case of the table in which a request did not get as far as its fields, or got further.
 #[rustfmt::skip]
@@ -51,12 +45,7 @@ fn table() -> Vec<Row> {
 #[test]
 fn the_table_is_as_published_and_all_four_keys_are_written() {
     for (error, status, kind, param, code) in table() {
-        let told = (
-            error.status,
-            error.kind.as_str(),
-            error.param.as_deref(),
-            error.code,
-        );
+        let told = (error.status, error.kind.as_str(), error.param.as_deref(), error.code);
         assert_eq!(told, (status, kind, param, code), "{error:?}");
         let json: serde_json::Value = serde_json::from_slice(&error.to_json()).unwrap();
         let expected = serde_json::json!({
@@ -68,21 +57,10 @@ fn the_table_is_as_published_and_all_four_keys_are_written() {
 
 #[test]
 fn the_words_are_openais() {
-    let limit = Exhausted {
-        limit: 60,
-        used: 60,
-        requested: 1,
-        wait: Duration::from_millis(17),
-    };
+    let limit = Exhausted { limit: 60, used: 60, requested: 1, wait: Duration::from_millis(17) };
     let cases = [
-        (
-            Error::model_not_found("x"),
-            "The model `x` does not exist or you do not have access to it.",
-        ),
-        (
-            Error::unknown_url("POST", "/v1/foo"),
-            "Invalid URL (POST /v1/foo)",
-        ),
+        (Error::model_not_found("x"), "The model `x` does not exist or you do not have access to it."),
+        (Error::unknown_url("POST", "/v1/foo"), "Invalid URL (POST /v1/foo)"),
         (
             Error::requests_exhausted("gpt-4o", &limit),
             "Rate limit reached for gpt-4o on requests per min (RPM): Limit 60, Used 60, Requested 1. Please try again in 17ms.",
@@ -101,12 +79,7 @@ fn the_words_are_openais() {
 #[test]
 fn waits_are_rounded_up_and_sent_along() {
     let message = |wait| {
-        let limit = Exhausted {
-            limit: 1,
-            used: 1,
-            requested: 1,
-            wait,
-        };
+        let limit = Exhausted { limit: 1, used: 1, requested: 1, wait };
         let error = Error::tokens_exhausted("m", &limit);
         assert_eq!(error.retry_after, Some(wait));
         error.message.rsplit(' ').next().unwrap().to_owned()
@@ -120,16 +93,10 @@ fn waits_are_rounded_up_and_sent_along() {
 #[test]
 fn a_wrong_key_shows_its_ends_only_and_a_short_or_odd_one_nothing() {
     let message = |key| Error::wrong_api_key(key).message;
-    assert_eq!(
-        message("sk-proj-abcdefghijklmnop"),
-        "Incorrect API key provided: sk-p***mnop."
-    );
+    assert_eq!(message("sk-proj-abcdefghijklmnop"), "Incorrect API key provided: sk-p***mnop.");
     assert_eq!(message("sk-short"), "Incorrect API key provided: ***.");
     assert_eq!(message("ключ-ключ-ключ-ключ"), "Incorrect API key provided: ***.");
-    assert_eq!(
-        message("sk-0000\r\n00000000000000"),
-        "Incorrect API key provided: ***."
-    );
+    assert_eq!(message("sk-0000\r\n00000000000000"), "Incorrect API key provided: ***.");
 }
 
 #[test]
@@ -141,10 +108,6 @@ fn long_names_are_cut() {
         Error::unknown_parameter(&long),
         Error::unsupported_value("n", &long, "No."),
     ] {
-        assert!(
-            error.message.contains('…') && error.message.len() < 200,
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains('…') && error.message.len() < 200, "{}", error.message);
     }
 }

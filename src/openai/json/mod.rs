@@ -97,10 +97,7 @@ impl<'a> IntoIterator for Object<'a> {
 pub fn parse(body: &[u8]) -> Result<Object<'_>, Error> {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let text = simdutf8::compat::from_utf8(body).map_err(|error| {
-        Error::unparseable_body(format_args!(
-            "The text is not UTF-8 at byte {}",
-            error.valid_up_to()
-        ))
+        Error::unparseable_body(format_args!("The text is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
     let value = match tree(text) {
         Ok(value) => value,
@@ -112,10 +109,9 @@ pub fn parse(body: &[u8]) -> Result<Object<'_>, Error> {
     };
     match value {
         Value::Object(object) => Ok(object),
-        other => Err(Error::unparseable_body(format_args!(
-            "The body is {}, not an object",
-            other.describe()
-        ))),
+        other => {
+            Err(Error::unparseable_body(format_args!("The body is {}, not an object", other.describe())))
+        }
     }
 }
 
@@ -160,11 +156,7 @@ impl Value<'_> {
             Value::Array(values) => Value::Array(values.into_iter().map(Value::into_owned).collect()),
             Value::Object(object) => {
                 let fields = object.0.into_iter();
-                Value::Object(Object(
-                    fields
-                        .map(|(key, value)| (own(key), value.into_owned()))
-                        .collect(),
-                ))
+                Value::Object(Object(fields.map(|(key, value)| (own(key), value.into_owned())).collect()))
             }
         }
     }

@@ -20,27 +20,18 @@ enum Step<'p> {
 
 impl<'p> Path<'p> {
     /// The body itself.
-    pub const ROOT: Self = Self {
-        parent: None,
-        step: Step::Root,
-    };
+    pub const ROOT: Self = Self { parent: None, step: Step::Root };
 
     /// A field of this object.
     #[must_use]
     pub fn key(&'p self, key: &'p str) -> Self {
-        Self {
-            parent: Some(self),
-            step: Step::Key(key),
-        }
+        Self { parent: Some(self), step: Step::Key(key) }
     }
 
     /// An element of this array.
     #[must_use]
     pub fn index(&'p self, index: usize) -> Self {
-        Self {
-            parent: Some(self),
-            step: Step::Index(index),
-        }
+        Self { parent: Some(self), step: Step::Index(index) }
     }
 }
 
@@ -53,9 +44,7 @@ impl fmt::Display for Path<'_> {
             Step::Root => Ok(()),
             Step::Index(index) => write!(f, "[{index}]"),
             Step::Key(key) => {
-                let nested = self
-                    .parent
-                    .is_some_and(|parent| !matches!(parent.step, Step::Root));
+                let nested = self.parent.is_some_and(|parent| !matches!(parent.step, Step::Root));
                 write!(f, "{}{}", if nested { "." } else { "" }, Excerpt(key))
             }
         }

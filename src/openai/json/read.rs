@@ -77,10 +77,7 @@ impl<'p, 'a> At<'p, 'a> {
         } else if name.bytes().all(allowed) {
             Ok(name)
         } else {
-            Err(Error::invalid_format(
-                &path,
-                "a string that matches the pattern '^[a-zA-Z0-9_-]+$'",
-            ))
+            Err(Error::invalid_format(&path, "a string that matches the pattern '^[a-zA-Z0-9_-]+$'"))
         }
     }
 
@@ -156,10 +153,7 @@ impl<'p, 'a> At<'p, 'a> {
     /// `invalid_type`
     pub fn object(self) -> Result<Fields<'p, 'a>, Error> {
         match self.value {
-            Value::Object(object) => Ok(Fields {
-                object,
-                path: self.path,
-            }),
+            Value::Object(object) => Ok(Fields { object, path: self.path }),
             _ => Err(self.mismatch("an object")),
         }
     }

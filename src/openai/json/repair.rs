@@ -40,7 +40,5 @@ fn unit_at(text: &str, position: usize) -> Option<u16> {
     let digits = escape.strip_prefix("\\u")?;
     // `from_str_radix` would take a sign.
     let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hexadecimal
-        .then(|| u16::from_str_radix(digits, 16).ok())
-        .flatten()
+    hexadecimal.then(|| u16::from_str_radix(digits, 16).ok()).flatten()
 }

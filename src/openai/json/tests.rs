@@ -10,21 +10,9 @@ fn number(text: &str) -> Number {
 
 #[test]
 fn text_and_keys_are_borrowed_unless_they_have_escapes() {
-    let fields: Vec<_> = parse(br#"{"plain":"text","esc\u0061ped":"a\nb"}"#)
-        .unwrap()
-        .into_iter()
-        .collect();
-    assert!(matches!(
-        &fields[0],
-        (Cow::Borrowed("plain"), Value::String(Cow::Borrowed("text")))
-    ));
-    assert_eq!(
-        fields[1],
-        (
-            Cow::Owned("escaped".into()),
-            Value::String(Cow::Owned("a\nb".into()))
-        )
-    );
+    let fields: Vec<_> = parse(br#"{"plain":"text","esc\u0061ped":"a\nb"}"#).unwrap().into_iter().collect();
+    assert!(matches!(&fields[0], (Cow::Borrowed("plain"), Value::String(Cow::Borrowed("text")))));
+    assert_eq!(fields[1], (Cow::Owned("escaped".into()), Value::String(Cow::Owned("a\nb".into()))));
 }
 
 #[test]
@@ -58,15 +46,7 @@ fn whole_numbers_are_integers_however_they_are_written() {
 
 #[test]
 fn numbers_print_short() {
-    for text in [
-        "0",
-        "-5",
-        "2.5",
-        "0.1",
-        "1e300",
-        "-1e-300",
-        "18446744073709551615",
-    ] {
+    for text in ["0", "-5", "2.5", "0.1", "1e300", "-1e-300", "18446744073709551615"] {
         assert_eq!(number(text).to_string(), text);
     }
 }
@@ -84,9 +64,7 @@ fn a_path_is_as_clients_write_it() {
 #[test]
 fn names_are_listed_as_in_english() {
     let lists = [vec!["a"], vec!["a", "b"], vec!["a", "b", "c"]];
-    let [one, two, three] = lists
-        .each_ref()
-        .map(|names| Listing::or(names.iter().copied()).to_string());
+    let [one, two, three] = lists.each_ref().map(|names| Listing::or(names.iter().copied()).to_string());
     assert_eq!([one, two, three], ["'a'", "'a' or 'b'", "'a', 'b', or 'c'"]);
 }
 

@@ -101,38 +101,18 @@ fn a_plain_request_is_borrowed_whole() {
     let body = r#"{"model":"gpt-4o","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hallo, 世界 👋"}]}"#;
     let request = accepted(body);
     assert!(matches!(request.model, Cow::Borrowed("gpt-4o")));
-    let contents: Vec<_> = request
-        .messages
-        .iter()
-        .map(|message| (message.role, &message.content))
-        .collect();
-    assert_eq!(
-        contents,
-        [
-            (Role::System, &borrowed("Be brief.")),
-            (Role::User, &borrowed("Hallo, 世界 👋"))
-        ]
-    );
-    assert!(matches!(
-        &request.messages[1].content,
-        Content::Text(Cow::Borrowed(_))
-    ));
+    let contents: Vec<_> = request.messages.iter().map(|message| (message.role, &message.content)).collect();
+    assert_eq!(contents, [(Role::System, &borrowed("Be brief.")), (Role::User, &borrowed("Hallo, 世界 👋"))]);
+    assert!(matches!(&request.messages[1].content, Content::Text(Cow::Borrowed(_))));
     assert_eq!((request.n, request.stream, request.max_tokens), (1, false, None));
     assert!(request.ignored.is_empty() && request.unknown.is_empty() && request.stop.is_empty());
-    assert_eq!(
-        (request.audio, request.callable_tools, request.user),
-        (None, None, None)
-    );
+    assert_eq!((request.audio, request.callable_tools, request.user), (None, None, None));
 }
 
 #[test]
 fn every_optional_field_may_be_null() {
-    let optional = PARAMETERS
-        .iter()
-        .filter(|parameter| !["model", "messages"].contains(&parameter.name));
-    let nulls: Vec<_> = optional
-        .map(|parameter| format!(r#""{}":null"#, parameter.name))
-        .collect();
+    let optional = PARAMETERS.iter().filter(|parameter| !["model", "messages"].contains(&parameter.name));
+    let nulls: Vec<_> = optional.map(|parameter| format!(r#""{}":null"#, parameter.name)).collect();
     let with_nulls = with(&nulls.join(","));
     let request = accepted(&with_nulls);
     assert_eq!(request, accepted(&talk(r#"{"role":"user","content":"hi"}"#)));
@@ -152,14 +132,9 @@ fn a_history_with_tools_keeps_what_was_called_and_returned() {
     let request = accepted(&body);
     let calls = |index: usize| -> Vec<(&str, &str, &str)> {
         let calls = request.messages[index].tool_calls.iter();
-        calls
-            .map(|call| (&*call.id, &*call.name, &*call.arguments))
-            .collect()
+        calls.map(|call| (&*call.id, &*call.name, &*call.arguments)).collect()
     };
-    assert_eq!(
-        calls(1),
-        [("call_1", "get", r#"{"city":"Ulm"}"#), ("call_2", "note", "raw")]
-    );
+    assert_eq!(calls(1), [("call_1", "get", r#"{"city":"Ulm"}"#), ("call_2", "note", "raw")]);
     assert_eq!(request.messages[1].content, Content::None);
     assert_eq!(request.messages[2].tool_call_id.as_deref(), Some("call_1"));
     assert_eq!(calls(3), [("", "old", "{}")]);
@@ -175,18 +150,11 @@ fn parts_keep_their_order_and_kind() {
            {"role":"assistant","content":""}"#,
     );
     let request = accepted(&body);
-    let parts = vec![
-        Part::Text("a\"b".into()),
-        Part::ImageUrl("https://x/y".into()),
-        Part::InputAudio,
-        Part::File,
-    ];
+    let parts =
+        vec![Part::Text("a\"b".into()), Part::ImageUrl("https://x/y".into()), Part::InputAudio, Part::File];
     assert_eq!(request.messages[0].content, Content::Parts(parts));
     assert_eq!(request.messages[0].name.as_deref(), Some("ann"));
-    assert_eq!(
-        request.messages[1].content,
-        Content::Parts(vec![Part::Refusal("no".into())])
-    );
+    assert_eq!(request.messages[1].content, Content::Parts(vec![Part::Refusal("no".into())]));
     assert_eq!(request.messages[1].refusal.as_deref(), Some("no"));
     assert_eq!(request.messages[2].content, Content::None);
 }
@@ -199,16 +167,7 @@ fn ignored_and_unknown_fields_are_named_in_the_requests_order() {
            "parallel_tool_calls":true,"temperature":1,"top_p":0.7"#,
     );
     let request = accepted(&body);
-    assert_eq!(
-        request.ignored,
-        [
-            "seed",
-            "service_tier",
-            "parallel_tool_calls",
-            "temperature",
-            "top_p"
-        ]
-    );
+    assert_eq!(request.ignored, ["seed", "service_tier", "parallel_tool_calls", "temperature", "top_p"]);
     assert_eq!(request.unknown, ["zebra", "apple"]);
 }
 
@@ -216,10 +175,7 @@ fn ignored_and_unknown_fields_are_named_in_the_requests_order() {
 fn of_equal_keys_the_last_one_counts() {
     let body = r#"{"model":5,"messages":[{"role":"bot","role":"user","content":1,"content":"hi"}],"model":"m","x":1,"x":2}"#;
     let request = accepted(body);
-    assert_eq!(
-        (request.model.as_ref(), request.unknown.as_slice()),
-        ("m", &["x".into()][..])
-    );
+    assert_eq!((request.model.as_ref(), request.unknown.as_slice()), ("m", &["x".into()][..]));
     assert_eq!(request.messages[0].content, borrowed("hi"));
 }
 
@@ -254,10 +210,7 @@ fn tools_can_be_called_unless_the_choice_forbids_it() {
         (format!(r#"{TOOL},"tool_choice":null"#), Some("tools")),
         (FUNCTION.to_owned(), Some("functions")),
         (format!(r#"{FUNCTION},"function_call":"none""#), None),
-        (
-            format!(r#"{TOOL},"tool_choice":"none",{FUNCTION}"#),
-            Some("functions"),
-        ),
+        (format!(r#"{TOOL},"tool_choice":"none",{FUNCTION}"#), Some("functions")),
     ];
     for (fields, callable) in cases {
         assert_eq!(accepted(&with(&fields)).callable_tools, callable, "{fields}");
@@ -281,10 +234,7 @@ fn audio_output_is_noticed() {
 fn half_an_emoji_is_repaired_and_a_whole_one_kept() {
     let body = talk(r#"{"role":"user","content":"a\ud83d b\ude00 c\ud83d\ude00 \\ud83d \uD83D\u0041"}"#);
     let request = accepted(&body);
-    assert_eq!(
-        request.messages[0].content,
-        borrowed("a\u{fffd} b\u{fffd} c😀 \\ud83d \u{fffd}A")
-    );
+    assert_eq!(request.messages[0].content, borrowed("a\u{fffd} b\u{fffd} c😀 \\ud83d \u{fffd}A"));
 }
 
 #[test]

@@ -7,25 +7,16 @@ use super::*;
 #[test]
 fn what_is_not_a_json_object_is_unparseable() {
     let deep = format!(r#"{{"model":"m","x":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
-    let many = format!(
-        r#"{{"model":"m","x":[{}1]}}"#,
-        "1,".repeat(crate::openai::json::MAX_VALUES)
-    );
+    let many = format!(r#"{{"model":"m","x":[{}1]}}"#, "1,".repeat(crate::openai::json::MAX_VALUES));
     let cases: &[(&[u8], &str)] = &[
         (b"", "The body is empty"),
         (b"  \n", "EOF while parsing a value at line 2 column 0"),
         (b"\xef\xbb\xbf", "The body is empty"),
         (b"secret", "expected value at line 1 column 1"),
-        (
-            b"{\"model\":\"m\"",
-            "EOF while parsing an object at line 1 column 12",
-        ),
+        (b"{\"model\":\"m\"", "EOF while parsing an object at line 1 column 12"),
         (b"{\"model\":\"m\",}", "trailing comma at line 1 column 14"),
         (b"{'model':'m'}", "key must be a string at line 1 column 2"),
-        (
-            b"{\"model\":\"m\"} secret",
-            "trailing characters at line 1 column 15",
-        ),
+        (b"{\"model\":\"m\"} secret", "trailing characters at line 1 column 15"),
         (b"{}{}", "trailing characters at line 1 column 3"),
         (b"{\"a\":NaN}", "expected value at line 1 column 6"),
         (b"{\"a\":1e999}", "number out of range"),
@@ -47,11 +38,7 @@ fn what_is_not_a_json_object_is_unparseable() {
         let error = refusal(body);
         check_shape(&error);
         assert_eq!((error.param.as_deref(), error.code), (None, None), "{hint}");
-        assert!(
-            error
-                .message
-                .starts_with("We could not parse the JSON body of your request. (HINT: ")
-        );
+        assert!(error.message.starts_with("We could not parse the JSON body of your request. (HINT: "));
         assert!(error.message.contains(hint), "{hint}: {}", error.message);
         assert!(!error.message.contains("secret"), "{}", error.message);
     }

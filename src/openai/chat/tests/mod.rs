@@ -33,25 +33,12 @@ fn accepted(body: &str) -> ChatRequest<'_> {
 
 /// What holds for every refusal, whatever the reason.
 fn check_shape(error: &Error) {
-    assert_eq!(
-        (error.status, error.kind),
-        (400, crate::openai::ErrorType::InvalidRequest),
-        "{error:?}"
-    );
+    assert_eq!((error.status, error.kind), (400, crate::openai::ErrorType::InvalidRequest), "{error:?}");
     let json: serde_json::Value = serde_json::from_slice(&error.to_json()).unwrap();
-    let keys: Vec<_> = json["error"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let keys: Vec<_> = json["error"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(json.as_object().unwrap().len(), 1);
     assert_eq!(keys, ["code", "message", "param", "type"]);
     assert_eq!(json["error"]["type"], "invalid_request_error");
-    assert!(
-        json["error"]["message"]
-            .as_str()
-            .is_some_and(|message| !message.is_empty())
-    );
+    assert!(json["error"]["message"].as_str().is_some_and(|message| !message.is_empty()));
     assert!(error.message.len() < 1200, "{error:?}");
 }

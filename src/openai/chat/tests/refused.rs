@@ -25,9 +25,7 @@ fn fields_are_refused_by_code_and_place() {
 
 #[test]
 fn messages_are_refused_by_code_and_place() {
-    check(MESSAGES, |message| {
-        talk(&format!(r#"{{"role":"user","content":"hi"}},{message}"#))
-    });
+    check(MESSAGES, |message| talk(&format!(r#"{{"role":"user","content":"hi"}},{message}"#)));
 }
 
 #[test]
@@ -49,90 +47,42 @@ fn what_has_to_be_there_is_missed() {
 fn what_is_too_long_is_refused() {
     let long = |count: usize| "ä".repeat(count);
     let cases = [
+        (format!(r#""model":"{}""#, long(257)), "model", "string_above_max_length"),
+        (format!(r#""user":"{}""#, long(513)), "user", "string_above_max_length"),
+        (format!(r#""safety_identifier":"{}""#, long(65)), "safety_identifier", "string_above_max_length"),
+        (format!(r#""stop":"{}""#, long(1001)), "stop", "string_above_max_length"),
+        (format!(r#""stop":["a","{}"]"#, long(1001)), "stop[1]", "string_above_max_length"),
+        (format!(r#""metadata":{{"a":"{}"}}"#, long(513)), "metadata.a", "string_above_max_length"),
+        (format!(r#""metadata":{{"{}":"a"}}"#, long(65)), "metadata", "string_above_max_length"),
         (
-            format!(r#""model":"{}""#, long(257)),
-            "model",
-            "string_above_max_length",
-        ),
-        (
-            format!(r#""user":"{}""#, long(513)),
-            "user",
-            "string_above_max_length",
-        ),
-        (
-            format!(r#""safety_identifier":"{}""#, long(65)),
-            "safety_identifier",
-            "string_above_max_length",
-        ),
-        (
-            format!(r#""stop":"{}""#, long(1001)),
-            "stop",
-            "string_above_max_length",
-        ),
-        (
-            format!(r#""stop":["a","{}"]"#, long(1001)),
-            "stop[1]",
-            "string_above_max_length",
-        ),
-        (
-            format!(r#""metadata":{{"a":"{}"}}"#, long(513)),
-            "metadata.a",
-            "string_above_max_length",
-        ),
-        (
-            format!(r#""metadata":{{"{}":"a"}}"#, long(65)),
-            "metadata",
-            "string_above_max_length",
-        ),
-        (
-            format!(
-                r#""tools":[{{"type":"function","function":{{"name":"{}"}}}}]"#,
-                "f".repeat(65)
-            ),
+            format!(r#""tools":[{{"type":"function","function":{{"name":"{}"}}}}]"#, "f".repeat(65)),
             "tools[0].function.name",
             "string_above_max_length",
         ),
         (
-            format!(
-                r#""metadata":{{{}}}"#,
-                list(17, |index| format!(r#""k{index}":"v""#))
-            ),
+            format!(r#""metadata":{{{}}}"#, list(17, |index| format!(r#""k{index}":"v""#))),
             "metadata",
             "object_above_max_properties",
         ),
         (
             format!(
                 r#""tools":[{}]"#,
-                list(129, |index| format!(
-                    r#"{{"type":"function","function":{{"name":"f{index}"}}}}"#
-                ))
+                list(129, |index| format!(r#"{{"type":"function","function":{{"name":"f{index}"}}}}"#))
             ),
             "tools",
             "array_above_max_length",
         ),
         (
-            format!(
-                r#""messages":[{}]"#,
-                list(10_001, |_| r#"{"role":"user","content":"x"}"#.to_owned())
-            ),
+            format!(r#""messages":[{}]"#, list(10_001, |_| r#"{"role":"user","content":"x"}"#.to_owned())),
             "messages",
             "array_above_max_length",
         ),
-        (
-            list(130, |index| format!(r#""field{index}":1"#)),
-            "body",
-            "object_above_max_properties",
-        ),
+        (list(130, |index| format!(r#""field{index}":1"#)), "body", "object_above_max_properties"),
     ];
     for (fields, place, code) in cases {
         let error = refusal(with(&fields));
         check_shape(&error);
-        assert_eq!(
-            (error.param.as_deref(), error.code),
-            (Some(place), Some(code)),
-            "{}",
-            error.message
-        );
+        assert_eq!((error.param.as_deref(), error.code), (Some(place), Some(code)), "{}", error.message);
     }
 }
 
@@ -159,10 +109,7 @@ fn the_words_are_openais() {
             r#""messages":[{"role":"user","content":null}]"#,
             "Invalid type for 'messages[0].content': expected one of a string or array of objects, but got null instead.",
         ),
-        (
-            r#""messages":[{"role":"user"}]"#,
-            "Missing required parameter: 'messages[0].content'.",
-        ),
+        (r#""messages":[{"role":"user"}]"#, "Missing required parameter: 'messages[0].content'."),
         (
             r#""messages":[{"role":"foo","content":"x"}]"#,
             "Invalid value: 'foo'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and 'developer'.",
@@ -171,10 +118,7 @@ fn the_words_are_openais() {
             r#""messages":[{"role":1,"content":"x"}]"#,
             "Invalid type for 'messages[0].role': expected one of 'system', 'assistant', 'user', 'function', 'tool', or 'developer', but got an integer instead.",
         ),
-        (
-            r#""modalities":["x"]"#,
-            "Invalid value: 'x'. Supported values are: 'text' and 'audio'.",
-        ),
+        (r#""modalities":["x"]"#, "Invalid value: 'x'. Supported values are: 'text' and 'audio'."),
         (
             r#""temperature":3"#,
             "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 instead.",
@@ -219,10 +163,7 @@ fn the_words_are_openais() {
             r#""tools":[{"type":"function","function":{"name":"a b"}}]"#,
             "Invalid 'tools[0].function.name': the string has an invalid format. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.",
         ),
-        (
-            r#""stream":"yes""#,
-            "Invalid type for 'stream': expected a boolean, but got a string instead.",
-        ),
+        (r#""stream":"yes""#, "Invalid type for 'stream': expected a boolean, but got a string instead."),
     ];
     for (fields, message) in cases {
         assert_eq!(refusal(with(fields)).message, message, "{fields}");
@@ -233,15 +174,8 @@ fn the_words_are_openais() {
 fn a_clients_text_is_repeated_in_part_only() {
     let long = "ü".repeat(5000);
     let error = refusal(talk(&format!(r#"{{"role":"{long}","content":"x"}}"#)));
-    assert!(
-        error.message.contains(&format!("'{}…'", "ü".repeat(64))),
-        "{}",
-        error.message
-    );
+    assert!(error.message.contains(&format!("'{}…'", "ü".repeat(64))), "{}", error.message);
     let error = refusal(with(&format!(r#""logit_bias":{{"{long}":500}}"#)));
-    assert_eq!(
-        error.param.as_deref(),
-        Some(format!("logit_bias.{}…", "ü".repeat(64)).as_str())
-    );
+    assert_eq!(error.param.as_deref(), Some(format!("logit_bias.{}…", "ü".repeat(64)).as_str()));
     check_shape(&error);
 }

@@ -45,10 +45,7 @@ fn request_properties(all: &Value) -> Vec<(&str, &Value)> {
 #[test]
 fn the_table_has_exactly_openais_fields() {
     let all: Value = serde_json::from_str(SCHEMAS).unwrap();
-    let published: BTreeSet<_> = request_properties(&all)
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let published: BTreeSet<_> = request_properties(&all).into_iter().map(|(name, _)| name).collect();
     let table: BTreeSet<_> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
     assert_eq!(published, table);
     assert_eq!(table.len(), PARAMETERS.len(), "a field stands twice in the table");
@@ -77,12 +74,7 @@ fn a_type_that_the_schema_does_not_have_is_refused_by_name() {
             let error = refusal(with(&format!(r#""{name}":{sample}"#)));
             check_shape(&error);
             let told = (error.param.as_deref(), error.code);
-            assert_eq!(
-                told,
-                (Some(name), Some("invalid_type")),
-                "{sample}: {}",
-                error.message
-            );
+            assert_eq!(told, (Some(name), Some("invalid_type")), "{sample}: {}", error.message);
             refused += 1;
         }
     }
@@ -91,17 +83,10 @@ fn a_type_that_the_schema_does_not_have_is_refused_by_name() {
 
 #[test]
 fn every_handling_is_in_use_and_prints() {
-    let count = |handling: Handling| {
-        PARAMETERS
-            .iter()
-            .filter(|parameter| parameter.handling == handling)
-            .count()
-    };
+    let count =
+        |handling: Handling| PARAMETERS.iter().filter(|parameter| parameter.handling == handling).count();
     assert_eq!(count(Handling::Honoured), 8);
     assert_eq!(count(Handling::Emulated), 3);
-    let model = PARAMETERS
-        .iter()
-        .find(|parameter| parameter.name == "model")
-        .unwrap();
+    let model = PARAMETERS.iter().find(|parameter| parameter.name == "model").unwrap();
     assert_eq!(format!("{model:?}"), "model: Honoured");
 }

@@ -1,0 +1,113 @@
+//! Chipp's side of a stream: bytes, and the clocks that run while there are none.
+
+use std::collections::VecDeque;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::chipp::Event;
+use crate::chipp::stream::Decoder;
+use crate::ids::ChatSessionId;
+use crate::upstream::{self, Body, BodyError};
+
+/// How long metadata is waited for when an answer has said that it is complete.
+const CLOSING_GRACE: Duration = Duration::from_millis(500);
+
+/// Chipp's side: bytes, and the clocks that run while there are none.
+pub(super) struct Source {
+    pub(super) body: Body,
+    pub(super) decoder: Decoder,
+    /// The session that the head named.
+    pub(super) named: Option<ChatSessionId>,
+    /// Reused between reads.
+    fresh: Vec<Event>,
+    pub(super) comment_every: Option<Duration>,
+    /// When the client last got something.
+    last_sign: Instant,
+    /// When the grace after `Closing` is over.
+    closes: Option<Instant>,
+    /// One timer for the whole stream. It may ring too early, and is then set anew: a chunk costs no timer.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a read brought.
+pub(super) enum Read {
+    Events,
+    /// Nothing for so long that the client should get a sign of life.
+    Silence,
+    Broken(BodyError),
+}
+
+impl Source {
+    pub(super) fn new(reply: upstream::Reply) -> Self {
+        Self {
+            body: reply.body,
+            decoder: Decoder::new(),
+            named: reply.session,
+            fresh: Vec::new(),
+            comment_every: None,
+            last_sign: Instant::now(),
+            closes: None,
+            timer: None,
+        }
+    }
+
+    /// The answer has said that it is complete: what may still come is waited for, but not for long.
+    pub(super) fn close_soon(&mut self) {
+        self.closes = Some(Instant::now() + CLOSING_GRACE);
+    }
+
+    /// It speaks on after all.
+    pub(super) fn keep_open(&mut self) {
+        self.closes = None;
+    }
+
+    /// The client has got something.
+    pub(super) fn signed(&mut self) {
+        self.last_sign = Instant::now();
+    }
+
+    /// Reads once, and adds what that brings.
+    pub(super) async fn read(&mut self, events: &mut VecDeque<Event>) -> Read {
+        let piece = poll_fn(|cx| match self.body.poll_next(cx) {
+            Poll::Ready(piece) => Poll::Ready(Some(piece)),
+            Poll::Pending => self.poll_timer(cx).map(|()| None),
+        });
+        match piece.await {
+            Some(Some(Ok(bytes))) => self.decoder.push(&bytes, &mut self.fresh),
+            Some(None) => self.decoder.finish(&mut self.fresh),
+            // An answer that said that it is complete may be: its dialect decides.
+            Some(Some(Err(_))) if self.closes.is_some() => self.decoder.finish(&mut self.fresh),
+            Some(Some(Err(broken))) => return Read::Broken(broken),
+            None if self.closes.is_some() => self.decoder.finish_early(&mut self.fresh),
+            None => return Read::Silence,
+        }
+        events.extend(self.fresh.drain(..));
+        Read::Events
+    }
+
+    /// Ready when the grace is over, or when the client has got nothing for too long.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let silence_ends = self.comment_every.map(|every| self.last_sign + every);
+        let Some(due) = self.closes.or(silence_ends) else {
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        // A timer that is set for later than it should ring can only be one for silence; the grace is shorter.
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
+        }
+        loop {
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if timer.deadline() >= due {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}
