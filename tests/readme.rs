@@ -1,0 +1,96 @@
+//! README.md against the program: its configurations are right, its tables complete.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chipp_proxy::config::{Config, Environment};
+use chipp_proxy::openai::chat::{Handling, PARAMETERS};
+use chipp_proxy::telemetry::Metrics;
+
+const README: &str = include_str!("../README.md");
+
+/// The texts between ```` ```yaml ```` and ```` ``` ````.
+fn yaml_blocks() -> Vec<&'static str> {
+    let after_opening = README.split("```yaml\n").skip(1);
+    after_opening
+        .filter_map(|text| text.split("\n```").next())
+        .collect()
+}
+
+/// The words in backticks of a line.
+fn quoted(line: &str) -> BTreeSet<&str> {
+    line.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_configuration_is_right() {
+    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let environment: Environment = [
+        ("CHIPP_API_KEY", "live_1"),
+        ("SUPPORT_KEY", "live_2"),
+        ("CLIENT_KEY_SHA256", hash),
+    ]
+    .into_iter()
+    .collect();
+    let blocks = yaml_blocks();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        if let Err(problems) = Config::parse(block, &environment) {
+            panic!("{block}\n{problems}");
+        }
+    }
+}
+
+#[test]
+fn the_table_of_parameters_is_the_programs() {
+    for (word, handling) in [
+        ("honoured", Handling::Honoured),
+        ("emulated", Handling::Emulated),
+        ("ignored", Handling::Ignored),
+        ("refused", Handling::Refused),
+    ] {
+        let row = README
+            .lines()
+            .find(|line| line.starts_with(&format!("| {word} |")))
+            .unwrap();
+        let parameters = PARAMETERS
+            .iter()
+            .filter(|parameter| parameter.handling == handling);
+        let expected: BTreeSet<&str> = parameters.map(|parameter| parameter.name).collect();
+        assert_eq!(quoted(row), expected, "{word}");
+    }
+}
+
+#[test]
+fn the_table_of_metrics_is_the_programs() {
+    let metrics = Metrics::new();
+    // Those with labels show once they were counted.
+    let alias: Arc<str> = "a".into();
+    metrics.request(Some(&alias), 200, Duration::ZERO, Duration::ZERO);
+    metrics.outcome("new");
+    metrics.denied("key");
+    metrics.upstream_error("cut");
+    let rendered = metrics.render();
+    let types = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let expected: BTreeSet<&str> = types.map(|line| line.split(' ').next().unwrap()).collect();
+    let rows = README.lines().filter(|line| line.starts_with("| `chipp_proxy_"));
+    let told: BTreeSet<&str> = rows.map(|line| line.split('`').nth(1).unwrap()).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_it_links_to_is_there() {
+    let links = README.split("](").skip(1);
+    let targets: Vec<&str> = links.map(|text| text.split(')').next().unwrap()).collect();
+    let files = targets.iter().filter(|target| !target.contains("://"));
+    let missing: Vec<_> = files
+        .filter(|file| {
+            !std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(file)
+                .exists()
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(targets.contains(&"deploy/Dockerfile"));
+}
