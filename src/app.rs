@@ -10,6 +10,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::web::Payload;
 use actix_web::{App, HttpRequest, HttpServer, web};
+use anyhow::Context as _;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::api;
@@ -58,7 +59,7 @@ impl Application {
         let tls = Arc::new(upstream::Tls::load(&config.upstream)?);
         // Built once here, so that what is wrong is told at the start and not by each worker.
         Client::new(&tls, &config.upstream)?;
-        let shared = Arc::new(Shared::new(config));
+        let shared = Arc::new(Shared::new(config).context("the system gives no randomness")?);
         let settings = &shared.config.server;
         let (public, listen) = bind_public(&shared, &tls)?;
         let admin = settings.admin.map(|at| bind_admin(&shared, at)).transpose()?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::Application;
@@ -17,6 +18,9 @@ use crate::config::{self, Config, Environment, LogFormat};
 use crate::emulator::{self, Emulator};
 use crate::sandbox;
 use crate::telemetry;
+
+/// What a client key begins with, so that scanners for secrets can find it.
+const KEY_PREFIX: &str = "chipp-proxy-";
 
 /// How long `health` waits.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -44,8 +48,20 @@ enum Command {
     Schema,
     /// Print the effective configuration, defaults filled in and secrets masked
     Config(ConfigFile),
+    /// Client keys
+    #[command(subcommand)]
+    Key(Key),
     /// Ask a running proxy whether it takes requests; for container health checks
     Health(Health),
+}
+
+#[derive(Subcommand)]
+enum Key {
+    /// Make a key: it is printed once, with the entry for `auth.keys` that knows only its SHA-256
+    New {
+        /// The entry's name, for logs and limits
+        name: String,
+    },
 }
 
 #[derive(Args)]
@@ -90,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Check(file) => check(&file.config, &environment),
         Command::Schema => print(&config::schema()),
         Command::Config(file) => show(&file.config, &environment),
+        Command::Key(Key::New { name }) => new_key(&name),
         Command::Health(health) => ask_health(health.admin),
     };
     match done {
@@ -105,12 +122,16 @@ pub fn run() -> ExitCode {
 fn serve(file: &Path, environment: &Environment) -> anyhow::Result<()> {
     let config = load(file, environment)?;
     let _log = telemetry::init(config.telemetry.log, environment.get("RUST_LOG"));
+    allow_many_connections();
     actix_rt::System::new().block_on(async {
+        let (auth, models) = (config.auth.mode(), config.models.routes().count());
         let application = Application::build(config)?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             listen = %application.listen(),
             admin = application.admin().map(tracing::field::display),
+            auth,
+            models,
             "serving"
         );
         Ok(application.run_until(stopped()?).await?)
@@ -121,6 +142,7 @@ fn sandbox(listen: SocketAddr, environment: &Environment) -> anyhow::Result<()> 
     let emulator = Emulator::start(emulator::Options::default()).context("cannot start the emulator")?;
     let config = sandbox::config(listen, &emulator.base_url())?;
     let _log = telemetry::init(LogFormat::Pretty, environment.get("RUST_LOG"));
+    allow_many_connections();
     actix_rt::System::new().block_on(async {
         let application = Application::build(config).context("use --listen to choose another address")?;
         print(&sandbox::welcome(application.listen()))?;
@@ -141,12 +163,36 @@ fn emulate(options: &Emulate) -> anyhow::Result<()> {
 
 fn check(file: &Path, environment: &Environment) -> anyhow::Result<()> {
     let config = load(file, environment)?;
-    let models = config.models.routes().count();
-    print(&format!("{}: no problems; {models} models\n", file.display()))
+    let noun = match config.models.routes().count() {
+        1 => "1 model".to_owned(),
+        count => format!("{count} models"),
+    };
+    print(&format!("{}: no problems; {noun}\n", file.display()))
 }
 
 fn show(file: &Path, environment: &Environment) -> anyhow::Result<()> {
     print(&load(file, environment)?.show())
+}
+
+/// A prefix that secret scanners can match, and 256 random bits.
+fn new_key(name: &str) -> anyhow::Result<()> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).context("the system gives no randomness")?;
+    let key = format!("{KEY_PREFIX}{}", hex(&secret));
+    let hash = hex(&Sha256::digest(key.as_bytes()));
+    // A JSON string is a YAML string, whatever is in the name.
+    let name = serde_json::to_string(name)?;
+    print(&format!(
+        "{key}\n\nIt is shown this once. The entry for auth.keys:\n\n    - name: {name}\n      sha256: [{hash}]\n"
+    ))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 fn load(file: &Path, environment: &Environment) -> anyhow::Result<Config> {
@@ -157,6 +203,13 @@ fn problems_of(file: &Path, problems: &config::Problems) -> anyhow::Error {
     let count = problems.iter().count();
     let noun = if count == 1 { "problem" } else { "problems" };
     anyhow::anyhow!("{count} {noun} in {}\n{problems}", file.display())
+}
+
+/// A stream needs two sockets, and a shell's usual 1,024 files would end at 500 streams.
+fn allow_many_connections() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Ready at the first SIGTERM or SIGINT.

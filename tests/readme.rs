@@ -13,9 +13,7 @@ const README: &str = include_str!("../README.md");
 /// The texts between ```` ```yaml ```` and ```` ``` ````.
 fn yaml_blocks() -> Vec<&'static str> {
     let after_opening = README.split("```yaml\n").skip(1);
-    after_opening
-        .filter_map(|text| text.split("\n```").next())
-        .collect()
+    after_opening.filter_map(|text| text.split("\n```").next()).collect()
 }
 
 /// The words in backticks of a line.
@@ -26,13 +24,10 @@ fn quoted(line: &str) -> BTreeSet<&str> {
 #[test]
 fn every_configuration_is_right() {
     let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-    let environment: Environment = [
-        ("CHIPP_API_KEY", "live_1"),
-        ("SUPPORT_KEY", "live_2"),
-        ("CLIENT_KEY_SHA256", hash),
-    ]
-    .into_iter()
-    .collect();
+    let environment: Environment =
+        [("CHIPP_API_KEY", "live_1"), ("SUPPORT_KEY", "live_2"), ("CLIENT_KEY_SHA256", hash)]
+            .into_iter()
+            .collect();
     let blocks = yaml_blocks();
     assert_eq!(blocks.len(), 2);
     for block in blocks {
@@ -50,13 +45,8 @@ fn the_table_of_parameters_is_the_programs() {
         ("ignored", Handling::Ignored),
         ("refused", Handling::Refused),
     ] {
-        let row = README
-            .lines()
-            .find(|line| line.starts_with(&format!("| {word} |")))
-            .unwrap();
-        let parameters = PARAMETERS
-            .iter()
-            .filter(|parameter| parameter.handling == handling);
+        let row = README.lines().find(|line| line.starts_with(&format!("| {word} |"))).unwrap();
+        let parameters = PARAMETERS.iter().filter(|parameter| parameter.handling == handling);
         let expected: BTreeSet<&str> = parameters.map(|parameter| parameter.name).collect();
         assert_eq!(quoted(row), expected, "{word}");
     }
@@ -84,13 +74,8 @@ fn what_it_links_to_is_there() {
     let links = README.split("](").skip(1);
     let targets: Vec<&str> = links.map(|text| text.split(')').next().unwrap()).collect();
     let files = targets.iter().filter(|target| !target.contains("://"));
-    let missing: Vec<_> = files
-        .filter(|file| {
-            !std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join(file)
-                .exists()
-        })
-        .collect();
+    let missing: Vec<_> =
+        files.filter(|file| !std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists()).collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert!(targets.contains(&"deploy/Dockerfile"));
 }

@@ -1,5 +1,7 @@
 //! The house kept in order: who may know whom, how long a file may be, and that each says what it is for.
 
+#![allow(clippy::unwrap_used, reason = "test code outside of test functions")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

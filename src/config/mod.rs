@@ -106,6 +106,17 @@ pub enum Auth {
     Keys(Vec<ClientKey>),
 }
 
+impl Auth {
+    /// The word of the configuration.
+    pub const fn mode(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Passthrough => "passthrough",
+            Self::Keys(_) => "keys",
+        }
+    }
+}
+
 /// An entry of `auth.keys`.
 #[derive(Clone, Debug)]
 pub struct ClientKey {

@@ -144,7 +144,7 @@ impl Call {
 
     /// No answer came.
     fn unsent(&mut self, failed: upstream::SendError) -> Error {
-        self.exchange.record.metrics().upstream_error(error::send_kind(failed));
+        self.exchange.record.upstream_failed(error::send_kind(failed));
         if failed.sent == upstream::Sent::Never {
             self.put_back();
         }
@@ -165,22 +165,21 @@ impl Call {
     pub(super) fn failure(&mut self, failure: &Failure) -> Error {
         match failure {
             Failure::Api(reported) => self.note(reported),
-            _ => self.exchange.record.metrics().upstream_error(error::failure_kind(failure)),
+            _ => self.exchange.record.upstream_failed(error::failure_kind(failure)),
         }
         translate::failure::failure(failure, self.facts(None))
     }
 
     /// The reply's body broke off.
     pub(super) fn broken(&mut self, broken: upstream::BodyError) -> Error {
-        self.exchange.record.metrics().upstream_error(error::body_kind(broken));
+        self.exchange.record.upstream_failed(error::body_kind(broken));
         error::broken(broken)
     }
 
-    fn note(&self, reported: &chipp::ApiError) {
-        let metrics = self.exchange.record.metrics();
-        metrics.upstream_error(error::api_kind(&reported.kind));
+    fn note(&mut self, reported: &chipp::ApiError) {
+        self.exchange.record.upstream_failed(error::api_kind(&reported.kind));
         if reported.kind == ErrorKind::InvalidKey && self.plan.key_owner == KeyOwner::Operator {
-            metrics.upstream_auth_failures.inc();
+            self.exchange.record.metrics().upstream_auth_failures.inc();
             tracing::error!(
                 request_id = self.exchange.record.request_id.as_str(),
                 alias = &*self.plan.route.alias,

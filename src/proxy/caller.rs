@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn authenticate(auth: &Auth, credential: Option<&str>, now: u64) -> Result<Caller, Error> {
-        Caller::authenticate(auth, credential, &Fingerprinter::random(), now)
+        Caller::authenticate(auth, credential, &Fingerprinter::random().unwrap(), now)
     }
 
     #[test]

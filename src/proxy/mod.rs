@@ -55,7 +55,10 @@ pub struct Shared {
 
 impl Shared {
     /// Everything at its beginning.
-    pub fn new(config: Config) -> Self {
+    ///
+    /// # Errors
+    /// The system has no randomness to give.
+    pub fn new(config: Config) -> Result<Self, getrandom::Error> {
         let of_keys = match &config.auth {
             Auth::Keys(keys) => keys.iter().filter_map(|key| key.requests_per_minute).collect(),
             Auth::Open | Auth::Passthrough => Vec::new(),
@@ -63,16 +66,16 @@ impl Shared {
         let of_models = config.models.routes().filter_map(|route| route.requests_per_minute);
         let limits = Limits::new(config.limits, of_keys.into_iter().chain(of_models));
         let sessions = Arc::new(Memory::new(config.sessions.ttl, config.sessions.capacity));
-        Self {
+        Ok(Self {
             sessions,
-            fingerprinter: Fingerprinter::random(),
+            fingerprinter: Fingerprinter::random()?,
             limits,
             metrics: Arc::new(Metrics::new()),
             running: TaskTracker::new(),
             draining: CancellationToken::new(),
             deadline: CancellationToken::new(),
             config,
-        }
+        })
     }
 
     /// Forgets what has expired; to be called every [`SWEEP_INTERVAL`].

@@ -41,12 +41,13 @@ pub struct History(blake3::Hasher);
 
 impl Fingerprinter {
     /// With a key that nobody knows: for a store that dies with the process.
-    pub fn random() -> Self {
+    ///
+    /// # Errors
+    /// The system has no randomness to give.
+    pub fn random() -> Result<Self, getrandom::Error> {
         let mut key = [0; blake3::KEY_LEN];
-        let (left, right) = key.split_at_mut(16);
-        left.copy_from_slice(uuid::Uuid::new_v4().as_bytes());
-        right.copy_from_slice(uuid::Uuid::new_v4().as_bytes());
-        Self { key: *blake3::hash(&key).as_bytes() }
+        getrandom::fill(&mut key)?;
+        Ok(Self { key })
     }
 
     /// The scope of a request.

@@ -25,7 +25,7 @@ struct Room {
 impl Room {
     fn new() -> Self {
         let store = Arc::new(Memory::new(Duration::from_secs(60), 100));
-        Self { fingerprinter: Fingerprinter::random(), store, now: Instant::now() }
+        Self { fingerprinter: Fingerprinter::random().unwrap(), store, now: Instant::now() }
     }
 
     fn scope(&self, user: &str) -> Scope {

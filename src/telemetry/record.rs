@@ -44,6 +44,8 @@ pub struct Record {
     pub outcome: Option<&'static str>,
     /// The kind of failure, if there was one: a code or a class, never a message.
     pub error: Option<&'static str>,
+    /// What went wrong with Chipp, as the counters name it.
+    pub cause: Option<&'static str>,
     /// Time spent waiting for Chipp.
     pub upstream: Duration,
     /// Tokens of prompt and answer.
@@ -72,6 +74,7 @@ impl Record {
             is_stream: false,
             outcome: None,
             error: None,
+            cause: None,
             upstream: Duration::ZERO,
             tokens: None,
         }
@@ -80,6 +83,12 @@ impl Record {
     /// The counters that the request is counted in.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The exchange with Chipp failed; `cause` is the counters' word for how.
+    pub fn upstream_failed(&mut self, cause: &'static str) {
+        self.cause = Some(cause);
+        self.metrics.upstream_error(cause);
     }
 
     /// Time since the request came.
@@ -121,6 +130,7 @@ impl Drop for Record {
             stream = self.is_stream,
             session = self.outcome,
             error = self.error,
+            cause = self.cause,
             prompt_tokens,
             completion_tokens,
             upstream_us = micros(self.upstream),
