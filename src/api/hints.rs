@@ -1,6 +1,7 @@
 //! What a request says in headers of whose behalf it is on, and of sessions.
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderValue;
 
 use crate::api::headers::X_CHIPP_SESSION;
 use crate::config::Sessions;
@@ -14,11 +15,7 @@ use crate::proxy::{Hints, SessionWish};
 /// # Errors
 /// 400 for an id that is too long or not text: cut short it could be somebody else's.
 pub(super) fn of(request: &HttpRequest, settings: &Sessions, caller: &Caller) -> Result<Hints, Error> {
-    let session = match request
-        .headers()
-        .get(X_CHIPP_SESSION)
-        .map(|value| value.as_bytes())
-    {
+    let session = match request.headers().get(X_CHIPP_SESSION).map(HeaderValue::as_bytes) {
         None => SessionWish::Usual,
         Some(b"new") => SessionWish::New,
         Some(b"off") => SessionWish::Off,

@@ -55,11 +55,9 @@ pub(crate) fn usage(usage: &Value) {
         ],
     );
     for details in ["prompt_tokens_details", "completion_tokens_details"] {
-        usage[details]
-            .as_object()
-            .unwrap()
-            .values()
-            .for_each(|count| drop(number(count)));
+        for count in usage[details].as_object().unwrap().values() {
+            number(count);
+        }
     }
 }
 
