@@ -675,7 +675,7 @@ fn everything() -> String {
 
 #[test]
 fn what_the_shipped_file_offers_in_comments_is_right() {
-    let environment = environment(&[("SUPPORT_KEY", "support-key")]);
+    let environment = environment(&[("SUPPORT_KEY", "support-key"), ("WEB_KEY_SHA256", HASH)]);
     let config = Config::parse(&everything(), &environment).unwrap();
     assert_eq!(config.models.routes().count(), 3);
     assert_eq!(config.limits.user.unwrap().get(), 60);
@@ -684,7 +684,7 @@ fn what_the_shipped_file_offers_in_comments_is_right() {
 
 #[test]
 fn what_is_shown_reads_back() {
-    let environment = environment(&[("SUPPORT_KEY", "support-key")]);
+    let environment = environment(&[("SUPPORT_KEY", "support-key"), ("WEB_KEY_SHA256", HASH)]);
     let shown = Config::parse(&everything(), &environment).unwrap().show();
     let again = Config::parse(&shown.replace("***", "some-key"), &environment).unwrap();
     assert_eq!(again.show(), shown);

@@ -1,5 +1,7 @@
 //! Conversations through the whole proxy: what Chipp heard is what the client said, whatever the client does.
 
+#![allow(clippy::unwrap_used, reason = "test code outside of test functions")]
+
 mod support;
 
 use serde_json::{Value, json};

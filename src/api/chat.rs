@@ -44,7 +44,8 @@ async fn read(
     payload: Payload,
 ) -> Result<(Hints, Bytes), Error> {
     let config = &worker.shared.config;
-    let body = payload::read(request, payload, config.server.body_limit).await?;
+    let limit = config.server.body_limit;
+    let body = payload::read(request, payload, limit, &worker.shared.deadline).await?;
     let hints = hints::of(request, &config.sessions, caller)?;
     Ok((hints, body))
 }
@@ -56,12 +57,12 @@ fn events(
 ) -> impl stream::Stream<Item = Result<Bytes, std::convert::Infallible>> {
     stream::unfold(Some((frames, metrics)), |state| async {
         let (mut frames, metrics) = state?;
-        if let Some(next) = shield(&metrics, frames.next()).await {
-            return next.map(|bytes| (Ok(bytes), Some((frames, metrics))));
-        }
-        frames.panicked();
-        let mut out = Vec::new();
-        error_event(&Error::internal(), &mut out);
-        Some((Ok(out.into()), None))
+        let Some(next) = shield(&metrics, frames.next()).await else {
+            frames.panicked();
+            let mut out = Vec::new();
+            error_event(&Error::internal(), &mut out);
+            return Some((Ok(out.into()), None));
+        };
+        next.map(|bytes| (Ok(bytes), Some((frames, metrics))))
     })
 }

@@ -1,14 +1,20 @@
 //! The body of a request: its type, its coding, its cap.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use flate2::read::MultiGzDecoder;
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::openai::{Error, ErrorType};
+
+/// How long a body may take to arrive: enough for 10 MiB over a slow line.
+const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How the body is coded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,12 +23,17 @@ enum Coding {
     Gzip,
 }
 
-/// The whole body, decoded, at most `limit` bytes of it.
+/// The whole body, decoded, at most `limit` bytes of it. `deadline` is cancelled when nothing can be waited for.
 ///
 /// # Errors
-/// 415 for another type than JSON or an unknown coding; 413 over the limit; 400 if it breaks off or is not what it
-/// says that it is.
-pub(super) async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Bytes, Error> {
+/// 415 for another type than JSON or an unknown coding; 413 over the limit; 408 if it takes too long; 400 if it breaks
+/// off or is not what it says that it is; 503 at the deadline.
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+    deadline: &CancellationToken,
+) -> Result<Bytes, Error> {
     if !is_json(request) {
         return Err(Error::unsupported_media_type());
     }
@@ -31,7 +42,7 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload, limit: usize) 
     if declared.is_some_and(|length: usize| length > limit) {
         return Err(Error::body_too_large(limit));
     }
-    let body = collect(payload, limit).await?;
+    let body = in_time(collect(payload, limit), deadline).await?;
     match coding {
         Coding::Identity => Ok(body),
         Coding::Gzip => unzip(&body, limit),
@@ -61,8 +72,23 @@ fn coding(request: &HttpRequest) -> Result<Coding, Error> {
     }
 }
 
+/// A client that sends slowly, or not at all, must not hold its place for ever.
+async fn in_time(
+    body: impl Future<Output = Result<Bytes, Error>>,
+    deadline: &CancellationToken,
+) -> Result<Bytes, Error> {
+    tokio::select! {
+        biased;
+        body = timeout(BODY_TIMEOUT, body) => body.unwrap_or_else(|_| Err(late())),
+        () = deadline.cancelled() => Err(Error::shutting_down()),
+    }
+}
+
 /// Most bodies come in one piece, which is then taken as it is.
-async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Error> {
+async fn collect<E>(
+    mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    limit: usize,
+) -> Result<Bytes, Error> {
     let mut whole = BytesMut::new();
     let mut first = Bytes::new();
     while let Some(piece) = payload.next().await {
@@ -92,8 +118,49 @@ fn unzip(body: &[u8], limit: usize) -> Result<Bytes, Error> {
     Ok(plain.into())
 }
 
+fn late() -> Error {
+    let message = "The body of your request did not arrive in time.";
+    Error::new(408, ErrorType::InvalidRequest, Some("request_timeout"), message)
+}
+
 fn broken() -> Error {
     let message =
         "The body of your request could not be read: it broke off, or is not coded as its headers say.";
     Error::new(400, ErrorType::InvalidRequest, None, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    fn pieces(pieces: &[&'static str]) -> impl Stream<Item = Result<Bytes, Infallible>> + Unpin {
+        let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
+        stream::iter(pieces)
+    }
+
+    #[tokio::test]
+    async fn a_body_is_the_same_in_any_pieces() {
+        for split in [&["abcdef"][..], &["abc", "def"], &["", "a", "", "bcde", "f"]] {
+            assert_eq!(collect(pieces(split), 6).await.unwrap(), "abcdef");
+            assert_eq!(collect(pieces(split), 5).await.unwrap_err().status, 413);
+        }
+        assert!(collect(pieces(&[]), 5).await.unwrap().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
+        let deadline = CancellationToken::new();
+        let never = || stream::pending::<Result<Bytes, Infallible>>();
+        let slow = pieces(&["{"]).chain(never());
+        let error = in_time(collect(slow, 10), &deadline).await.unwrap_err();
+        assert_eq!((error.status, error.code), (408, Some("request_timeout")));
+        deadline.cancel();
+        let error = in_time(collect(never(), 10), &deadline).await.unwrap_err();
+        assert_eq!(error.code, Some("shutting_down"));
+        assert_eq!(in_time(collect(pieces(&["{}"]), 10), &deadline).await.unwrap(), "{}");
+    }
 }

@@ -57,6 +57,7 @@ pub(super) fn refused(refused: Box<Refused>) -> HttpResponse {
 /// An error of which nothing else is known.
 pub(super) fn bare_error(error: &Error, id: &RequestId) -> HttpResponse {
     let mut response = error::to_http(error);
+    response.headers_mut().insert(headers::OPENAI_VERSION, OPENAI_VERSION);
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(headers::X_REQUEST_ID, id);
     }
@@ -109,4 +110,18 @@ fn server_timing(head: &Head) -> HeaderValue {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_error_has_the_request_id_all_the_same() {
+        let response = bare_error(&Error::internal(), &RequestId::parse("abc").unwrap());
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers().get(CONTENT_TYPE), Some(&JSON));
+        assert_eq!(response.headers().get(headers::X_REQUEST_ID).unwrap(), &HeaderValue::from_static("abc"));
+        assert_eq!(response.headers().get(headers::OPENAI_VERSION), Some(&OPENAI_VERSION));
+    }
 }

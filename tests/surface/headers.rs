@@ -123,6 +123,8 @@ fn nothing_but_what_chipp_documents_reaches_it() {
         assert_eq!(request.key, "live_test");
         assert_eq!((request.header_session, request.body_session), (None, None));
         let mut names = request.header_names;
+        // HTTP's own, which says nothing.
+        names.retain(|name| name != "date");
         names.sort_unstable();
         assert_eq!(
             names,

@@ -1,5 +1,13 @@
 //! The proxy from outside: what a client meets on the wire, over real sockets, in front of the emulator.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code outside of test functions"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -45,7 +45,9 @@ pub(crate) fn usage(usage: &Value) {
         &["reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"],
     );
     for details in ["prompt_tokens_details", "completion_tokens_details"] {
-        usage[details].as_object().unwrap().values().for_each(|count| drop(number(count)));
+        for count in usage[details].as_object().unwrap().values() {
+            number(count);
+        }
     }
 }
 

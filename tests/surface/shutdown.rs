@@ -96,6 +96,26 @@ fn what_does_not_finish_in_time_ends_with_an_error() {
 }
 
 #[test]
+fn a_client_that_is_still_sending_does_not_hold_it_up() {
+    let mut proxy = Proxy::with_sections("drain: 100ms, ", "", "auth: {mode: open}", Options::default());
+    let mut connection = connect(proxy.listen);
+    write!(
+        connection,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: proxy\r\ncontent-type: application/json\r\n\
+         expect: 100-continue\r\ncontent-length: 1000\r\n\r\n"
+    )
+    .unwrap();
+    // It is being read now.
+    assert!(crate::raw::read_head(&mut connection).starts_with("HTTP/1.1 100 "));
+    connection.write_all(b"{").unwrap();
+    proxy.begin_stop();
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).unwrap();
+    parse(&answer).is_error((503, "server_error", Some("shutting_down"), None));
+    proxy.join().unwrap();
+}
+
+#[test]
 fn an_idle_proxy_stops_at_once_in_spite_of_open_connections() {
     let mut proxy = Proxy::start();
     let _idle = connect(proxy.listen);
@@ -122,7 +142,7 @@ fn the_admin_address() {
         "chipp_proxy_requests_total{alias=\"error-500\",status=\"502\"} 1",
         "chipp_proxy_requests_total{alias=\"none\",status=\"404\"} 1",
         "chipp_proxy_upstream_errors_total{kind=\"server\"} 1",
-        "chipp_proxy_in_flight 0",
+        "chipp_proxy_requests_in_flight 0",
         "# EOF",
     ] {
         assert!(metrics.text.lines().any(|other| other == line), "{line} in {}", metrics.text);
