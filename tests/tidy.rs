@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("catalog", &["ids", "secret"]),
     ("translate", &["openai", "chipp", "catalog", "ids"]),
     ("session", &["chipp", "ids"]),
-    ("limits", &[]),
+    ("limits", &["config"]),
     ("config", &["catalog", "ids", "limits", "secret", "session", "translate"]),
     ("upstream", &["config", "ids", "secret"]),
     ("telemetry", &["config", "ids"]),

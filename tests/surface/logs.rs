@@ -21,6 +21,7 @@ struct Program {
 }
 
 impl Program {
+    #[expect(clippy::zombie_processes, reason = "whoever asks for it stops it, or the test fails")]
     fn serve(config: &std::path::Path, filter: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chipp-proxy"))
             .arg("serve")
