@@ -36,6 +36,7 @@ fn converse(shared: &Shared, head: &Head, bytes: &[u8]) -> (usize, Script) {
     let admitted = admit(options, head, bytes, &mut body);
     let mut received = received(head, &body);
     let placed = admitted.and_then(|behaviour| {
+        let behaviour = behaviour.commanded(newest(&body.messages));
         let id = session_id(body.session.as_deref(), head.session.as_deref(), options.strict)?;
         let mut state = shared.lock();
         let place =

@@ -85,6 +85,20 @@ fn check(behaviour: &Behaviour, stream: bool, ends: Ends) {
 }
 
 #[test]
+fn the_commanded_app_acts_as_it_is_told_in_one_session() {
+    let emulator = emulator();
+    let first = ask(&emulator, "commanded", false, None, "hi").unwrap();
+    let session = first.json()["chatSessionId"].as_str().unwrap().to_owned();
+    let told = ask(&emulator, "commanded", false, Some(&session), "act as: rate-429 now");
+    assert_eq!(told.unwrap().head.status, 429);
+    let unknown = ask(&emulator, "commanded", false, Some(&session), "act as: nobody");
+    assert_eq!(judge::ends(&unknown.unwrap()), Ends::Answer);
+    assert_eq!(emulator.transcript(&session).unwrap().len(), 4);
+    let other = ask(&emulator, "gpt-4o", false, None, "act as: rate-429").unwrap();
+    assert_eq!(other.head.status, 200, "only the commanded app obeys");
+}
+
+#[test]
 fn the_table_can_be_read() {
     let table = describe();
     assert_eq!(table.lines().count(), BEHAVIOURS.len());

@@ -9,8 +9,8 @@
     reason = "test code outside of test functions, of which each test binary uses its part"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -120,6 +120,22 @@ impl Proxy {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         Events { status, headers, lines: BufReader::new(response.into_body().into_reader()) }
+    }
+
+    /// Sends a request and leaves its answer unread; dropping the socket is going away.
+    pub fn begin(&self, body: &Value, headers: &[(&str, &str)]) -> TcpStream {
+        let body = body.to_string();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+            self.listen,
+            body.len()
+        );
+        let headers: Vec<String> =
+            headers.iter().map(|(name, value)| [*name, ": ", *value, "\r\n"].concat()).collect();
+        let request = [&head, &headers.concat(), "\r\n", &body].concat();
+        let mut socket = TcpStream::connect(self.listen).expect("the proxy listens");
+        socket.write_all(request.as_bytes()).expect("the proxy reads");
+        socket
     }
 
     /// Asks for any path.

@@ -29,7 +29,23 @@ impl Behaviour {
         // The ordinary apps are first, so the search is short where speed counts.
         BEHAVIOURS.iter().find(|behaviour| behaviour.app == app)
     }
+
+    /// What it does with this newest message: the commanded app acts as the one that the message names, if any.
+    pub(super) fn commanded(&'static self, newest: &str) -> &'static Self {
+        if self.name != COMMANDED {
+            return self;
+        }
+        let name = newest.split_once(COMMAND).map(|(_, rest)| rest);
+        let name = name.and_then(|rest| rest.split_whitespace().next());
+        let named = BEHAVIOURS.iter().find(|behaviour| Some(behaviour.name) == name);
+        named.unwrap_or(self)
+    }
 }
+
+/// The app that does as it is told, so that one conversation can meet several behaviours.
+const COMMANDED: &str = "commanded";
+/// What stands before the behaviour's name.
+const COMMAND: &str = "act as: ";
 
 /// How a reply ends, as the proxy must see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

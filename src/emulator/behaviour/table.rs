@@ -110,6 +110,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     good!("persisted-message-id-only", TALK.tale(Tale::MessageIdOnly).reveals(Reveals::Never), "a stream names a message id, which is no session id"),
     // Memory.
     good!("forgetful", TALK.memory(Memory::Lost), "at every second turn, silently a new session"),
+    good!("commanded", TALK, "ordinary, but `act as: NAME` in the newest message makes it act as another alias of this table"),
     good!("missing-session-404", TALK.memory(Memory::Missing), "at every second turn, and for unknown ids, 404 for the session"),
     // Time.
     good!("slow-first-byte", TALK.wire(Wire::LateHead), "thinks long before the first byte"),
