@@ -169,7 +169,9 @@ impl World {
             planned.push((plan.outcome().to_owned(), plan.sends()));
             seen.push((got.outcome.clone(), received.last().unwrap().messages.len()));
             answers.insert(got.content.clone());
-            self.store.put(plan.entry(&got.content, true));
+            if plan.is_kept(got, Some(&got.content)) {
+                self.store.put(plan.entry(&got.content, true));
+            }
         }
         planned.sort();
         seen.sort();
@@ -218,7 +220,11 @@ impl World {
     fn left(&mut self, chat: usize, id: &str, gate: &str) {
         self.until(|requests| {
             let mut own = requests.iter().filter(|request| request.correlation_id.as_deref() == Some(id));
-            own.all(|request| request.outcome == Outcome::ClientLeft)
+            own.all(|request| match request.outcome {
+                Outcome::ClientLeft => true,
+                Outcome::Running => false,
+                _ => is_probe(request),
+            })
         });
         self.proxy.emulator.open_wide(gate);
         let Chat { scope, messages } = self.chats[chat].clone();
@@ -226,7 +232,8 @@ impl World {
         let ask = Ask { is_stream: true, cut: Cut::No, wish: Wish::Usual, dress: 0 };
         let taken = self.store.take(&scope, &said);
         let plan = Plan {
-            // Whoever leaves early need not see that.
+            // Whoever leaves early need not see a replay.
+            is_lost: false,
             is_silent: taken.as_ref().is_some_and(|taken| !taken.is_alive),
             ..self.plan(&scope, &said, &ask, taken)
         };
