@@ -174,7 +174,7 @@ pub struct Limits {
 pub struct Telemetry {
     /// The form of the log.
     pub log: LogFormat,
-    /// Whether message text may be logged (at debug level).
+    /// Whether requests and answers are logged, word for word.
     pub content: bool,
 }
 

@@ -15,7 +15,7 @@ use crate::proxy::exchange::{Exchange, Hints, Refused};
 use crate::proxy::plan::{self, Plan};
 use crate::proxy::{Caller, Worker, error};
 use crate::session::{Outcome, Turn};
-use crate::telemetry::End;
+use crate::telemetry::{self, End};
 use crate::translate;
 use crate::translate::failure::{Facts, KeyOwner};
 use crate::translate::reply::Volume;
@@ -121,6 +121,9 @@ impl Call {
         named: Option<ChatSessionId>,
         content: &str,
     ) {
+        if self.worker.shared.config.telemetry.content {
+            telemetry::content::answer(&self.exchange.record.request_id, content);
+        }
         let Some(turn) = self.plan.turn.take() else { return };
         if self.plan.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter {
             turn.complete(named, content, Instant::now());

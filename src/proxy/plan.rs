@@ -17,6 +17,7 @@ use crate::proxy::exchange::{Exchange, Hints, SessionWish};
 use crate::proxy::{Caller, Shared, error};
 use crate::secret::Secret;
 use crate::session::{Mode, ScopeParts, Turn};
+use crate::telemetry::content;
 use crate::translate;
 use crate::translate::cut::Cutter;
 use crate::translate::failure::KeyOwner;
@@ -54,6 +55,9 @@ impl Plan {
         hints: &Hints,
         body: &[u8],
     ) -> Result<Self, Error> {
+        if shared.config.telemetry.content {
+            content::question(&exchange.record.request_id, body);
+        }
         let mut request = ChatRequest::parse(body)?;
         exchange.record.is_stream = request.stream;
         let route = shared.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));

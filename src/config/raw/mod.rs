@@ -218,7 +218,7 @@ pub(crate) struct RawParameters {
 pub(crate) struct RawTelemetry {
     /// `json` or `pretty`. Default: json.
     pub log: Option<Written<LogFormat>>,
-    /// Whether message text may be logged, at debug level. Default: false.
+    /// Whether requests and answers are logged, word for word. Default: false.
     pub content: Option<Written<bool>>,
     /// Where traces go. `off`; an address is not supported yet. Default: off.
     pub otlp: Option<Written<OrOff<String>>>,
