@@ -89,8 +89,8 @@ impl Config {
         let mut keys = vec![
             ("base_url", text(&upstream.base_url)),
             ("timeouts", timeouts),
-            ("learn_session", text("stream")),
-            ("empty_reply", text("return")),
+            ("learn_session", text(word(upstream.learn_session))),
+            ("empty_reply", text(word(upstream.empty_reply))),
             ("reuse_connections", Node::Bool(upstream.reuse_connections)),
         ];
         if let Some(path) = &upstream.ca_file {

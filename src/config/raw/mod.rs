@@ -13,10 +13,10 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::choice::{EmptyReply, LearnSession, Mode, OnStoreFailure, Store};
+use super::choice::{Mode, OnStoreFailure, Store};
 use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff};
 use super::written::{List, Written};
-use super::{LogFormat, Strategy};
+use super::{EmptyReply, LearnSession, LogFormat, Strategy};
 use crate::secret::Secret;
 use crate::translate::request::OnParameter;
 
@@ -92,9 +92,11 @@ pub(crate) struct RawUpstream {
     pub retry: Option<RawRetry>,
     /// When Chipp is left alone for a while. Not supported yet.
     pub breaker: Option<RawBreaker>,
-    /// How the session of a first, streamed turn is learnt: `stream`; `buffer_first` is not supported yet.
+    /// How the session of a first, streamed turn is learnt: `stream` (if the stream names it) or `buffer_first` (the
+    /// turn is asked for unstreamed, and streamed when it is there). Default: stream.
     pub learn_session: Option<Written<LearnSession>>,
-    /// What becomes of an empty reply: `return`; `error` and `transcript` are not supported yet.
+    /// What becomes of an empty reply: `return`, `error` (502), or `transcript` (the answer is looked for in the
+    /// session's transcript; 502 if it is not there either). Default: return.
     pub empty_reply: Option<Written<EmptyReply>>,
     /// More root certificates to trust, a PEM file.
     pub ca_file: Option<Written<PathBuf>>,
