@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::relay::Relay;
 use crate::support::Proxy;
 use crate::words::{COMMANDED, Chat};
-use crate::world::{BOTH, How, Plain, Streamed, World, quick};
+use crate::world::{BOTH, Got, How, Plain, Streamed, World, quick};
 
 /// What Chipp refuses with these has not become part of a conversation.
 const UNTOUCHED: [u16; 8] = [400, 401, 402, 403, 404, 413, 422, 429];
@@ -23,7 +23,7 @@ fn begun(world: &World) -> Chat {
 }
 
 /// A turn in the middle of a conversation, answered by an app that behaves in this way.
-fn acts(world: &World, chat: &Chat, name: &str, how: How) -> (Chat, crate::world::Got) {
+fn acts(world: &World, chat: &Chat, name: &str, how: How) -> (Chat, Got) {
     let mut chat = chat.clone();
     chat.user(&format!("act as: {name} now"));
     let got = world.try_ask(&chat, how);
@@ -32,16 +32,21 @@ fn acts(world: &World, chat: &Chat, name: &str, how: How) -> (Chat, crate::world
     (chat, got)
 }
 
-/// How the conversation goes on, after a turn of which the client keeps nothing.
-fn goes_on(world: &World, chat: &Chat, outcome: &str) {
+/// The conversation goes on in its session, after a turn of which the client keeps nothing.
+#[track_caller]
+fn is_continued(world: &World, chat: &Chat, how: How) {
+    let mut chat = chat.clone();
+    world.say(&mut chat, "something else", how).is("continued", 1);
+    world.say(&mut chat, "and on", how).is("continued", 1);
+}
+
+/// The conversation goes on in another session.
+#[track_caller]
+fn is_replayed(world: &World, chat: &Chat) {
     for how in BOTH {
         let mut chat = chat.clone();
-        // The second way finds nothing of the first.
-        let (outcome, sent) = match (outcome, how) {
-            ("continued", Plain) => (outcome, 1),
-            _ => ("replayed", chat.messages().len() + 1),
-        };
-        world.say(&mut chat, "something else", how).is(outcome, sent);
+        let all = chat.messages().len() + 1;
+        world.say(&mut chat, "something else", how).is("replayed", all);
         world.say(&mut chat, "and on", how).is("continued", 1);
     }
 }
@@ -64,8 +69,11 @@ fn errors_that_say_what_happened_leave_the_session_and_others_do_not() {
             let chat = begun(&world);
             let (_, got) = acts(&world, &chat, behaviour.name, how);
             assert_ne!(got.status, 200, "{}", behaviour.name);
-            let is_untouched = UNTOUCHED.contains(&status);
-            goes_on(&world, &chat, if is_untouched { "continued" } else { "replayed" });
+            if UNTOUCHED.contains(&status) {
+                is_continued(&world, &chat, how);
+            } else {
+                is_replayed(&world, &chat);
+            }
             seen.push(status);
         }
     }
@@ -83,11 +91,11 @@ fn answers_that_break_end_in_a_replay() {
             let chat = begun(&world);
             let (mut failed, got) = acts(&world, &chat, behaviour.name, how);
             assert!(!got.is_complete, "{}", behaviour.name);
-            goes_on(&world, &chat, "replayed");
+            is_replayed(&world, &chat);
             // Nor does the part that came make a session.
             if !got.content.is_empty() {
                 failed.assistant(&got.content);
-                goes_on(&world, &failed, "replayed");
+                is_replayed(&world, &failed);
             }
             broken += 1;
         }
@@ -106,8 +114,8 @@ fn empty_and_filtered_answers_end_in_a_replay() {
             let (mut answered, got) = acts(&world, &chat, behaviour.name, how);
             assert!(got.is_complete, "{got:#?}");
             answered.assistant(&got.content);
-            goes_on(&world, &answered, "replayed");
-            goes_on(&world, &chat, "replayed");
+            is_replayed(&world, &answered);
+            is_replayed(&world, &chat);
         }
     }
 }
@@ -117,16 +125,21 @@ fn a_turn_that_takes_too_long_ends_in_a_replay() {
     // Long enough for whatever answers at all.
     let timeouts = "timeouts: {first_byte: 2s, idle: 2s}, ";
     let world = World::of(Proxy::with_sections("", timeouts, "auth: {mode: open}", quick()));
-    for name in ["silent", "stall"] {
-        for how in BOTH {
-            let chat = begun(&world);
-            let (mut failed, got) = acts(&world, &chat, name, how);
-            assert!(!got.is_complete, "{got:#?}");
-            goes_on(&world, &chat, "replayed");
-            failed.assistant("half an answer");
-            goes_on(&world, &failed, "replayed");
+    std::thread::scope(|threads| {
+        for (name, how) in ["silent", "stall"].into_iter().flat_map(|name| BOTH.map(|how| (name, how))) {
+            let world = &world;
+            threads.spawn(move || {
+                // Apart from the others, which say the same.
+                let mut chat = Chat::new(COMMANDED).field("user", &format!("{name} {how:?}"));
+                world.say(&mut chat, "hi", Plain).is("new", 1);
+                let (mut failed, got) = acts(world, &chat, name, how);
+                assert!(!got.is_complete, "{got:#?}");
+                is_replayed(world, &chat);
+                failed.assistant("half an answer");
+                is_replayed(world, &failed);
+            });
         }
-    }
+    });
 }
 
 #[test]
@@ -143,7 +156,7 @@ fn an_answer_that_is_cut_ends_in_a_replay() {
             assert_eq!(got.finish_reason.as_deref(), Some(reason));
             assert!("one two three four five six".starts_with(got.content.trim_end()), "{got:#?}");
             chat.assistant(&got.content);
-            goes_on(&world, &chat, "replayed");
+            is_replayed(&world, &chat);
         }
     }
 }
@@ -156,14 +169,14 @@ fn an_answer_that_might_have_been_cut_is_gone_on_with() {
             let mut chat = begun(&world);
             chat.body[field] = value.clone();
             world.say(&mut chat, "and now?", how).is("continued", 1);
-            goes_on(&world, &chat, "continued");
+            is_continued(&world, &chat, how);
         }
     }
 }
 
 #[test]
 fn every_status_leaves_the_session_or_does_not() {
-    let (relay, world) = relayed(quick());
+    let (relay, world) = relayed();
     for how in BOTH {
         for status in UNTOUCHED.into_iter().chain(DOUBTFUL) {
             let mut chat = begun(&world);
@@ -185,7 +198,7 @@ fn every_status_leaves_the_session_or_does_not() {
 
 #[test]
 fn a_connection_that_is_refused_leaves_the_session() {
-    let (relay, world) = relayed(quick());
+    let (relay, world) = relayed();
     for how in BOTH {
         let mut chat = begun(&world);
         let known = world.proxy.emulator.requests().len();
@@ -203,8 +216,8 @@ fn a_connection_that_is_refused_leaves_the_session() {
 }
 
 /// A proxy with something between it and Chipp.
-fn relayed(options: Options) -> (Relay, World) {
-    let emulator = Emulator::start(options).unwrap();
+fn relayed() -> (Relay, World) {
+    let emulator = Emulator::start(quick()).unwrap();
     let relay = Relay::start(emulator.addr());
     let yaml = "upstream: {base_url: '{base_url}', api_key: live_test, timeouts: {connect: 20s}}\n\
                 models: {commanded: emu-commanded-1}\nauth: {mode: open}";

@@ -2,7 +2,7 @@
 
 use chipp_proxy::emulator::{Options, UnknownSession};
 
-use crate::words::Chat;
+use crate::words::{COMMANDED, Chat};
 use crate::world::{BOTH, Got, Streamed, World, quick};
 
 fn start(unknown_session: UnknownSession) -> World {
@@ -30,17 +30,20 @@ fn a_forgotten_session_is_replayed_whether_chipp_says_so_or_begins_anew() {
         for model in
             ["gpt-4o", "dialect-a", "dialect-b", "header-session-id", "event-session-id", "json-for-stream"]
         {
+            let world = start(unknown_session);
             for (first, second) in BOTH.into_iter().flat_map(|first| BOTH.map(|second| (first, second))) {
-                let world = start(unknown_session);
-                let mut chat = Chat::new(model);
+                // Nobody else says the same.
+                let mut chat = Chat::new(model).field("user", &format!("{first:?} {second:?}"));
+                let lost = sessions_lost(&world);
                 world.say(&mut chat, "hi", first).is("new", 1);
                 world.proxy.emulator.forget_sessions();
                 is_replayed(&world.say(&mut chat, "and now?", second), 3);
-                assert_eq!(sessions_lost(&world), 1);
+                assert_eq!(sessions_lost(&world), lost + 1);
                 world.say(&mut chat, "go on", first).is("continued", 1);
                 world.proxy.emulator.forget_sessions();
                 is_replayed(&world.say(&mut chat, "and on", second), 7);
                 world.say(&mut chat, "to the end", second).is("continued", 1);
+                assert_eq!(sessions_lost(&world), lost + 2);
             }
         }
     }
@@ -95,15 +98,14 @@ fn a_replay_that_fails_leaves_nothing() {
     for unknown_session in [UnknownSession::Refuse, UnknownSession::StartNew] {
         for how in BOTH {
             let world = start(unknown_session);
-            let mut chat = Chat::new(crate::words::COMMANDED);
+            let mut chat = Chat::new(COMMANDED);
             world.say(&mut chat, "hi", how).is("new", 1);
             world.proxy.emulator.forget_sessions();
             let mut failing = chat.clone();
             failing.user("act as: rate-429 now");
             assert_eq!(world.try_ask(&failing, how).status, 429);
-            let got = world.say(&mut chat, "and now?", how);
-            // A refusal that comes before anything else does not show that the session is gone.
-            got.is_in_the_end("replayed", 3);
+            // A refusal does not always show that the session is gone: then it does now.
+            world.say(&mut chat, "and now?", how).is_in_the_end("replayed", 3);
             world.say(&mut chat, "go on", how).is("continued", 1);
         }
     }

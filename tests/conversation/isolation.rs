@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::words::Chat;
-use crate::world::{BOTH, Plain, Streamed, World};
+use crate::world::{BOTH, Plain, Streamed, World, quick};
 
 const KEYS: &str = "upstream: {base_url: '{base_url}', api_key: live_test}
 models: {gpt-4o: emu-gpt-4o-1}
@@ -15,35 +15,22 @@ auth:
     - {name: gate, sha256: [SHA_D], trust_user: true}
 ";
 
-/// The same history from two scopes: each has its own session, and neither disturbs the other.
+/// The same history from two scopes: each has its own sessions, and neither disturbs the other.
 #[track_caller]
 fn are_apart(world: &World, mut one: Chat, mut other: Chat) {
+    let (mut own, mut foreign) = (HashSet::new(), HashSet::new());
     for how in BOTH {
-        world.say(&mut one, "hi", how);
-        *other.messages() = one.messages().clone();
+        own.insert(world.say(&mut one, "hi", how).session().to_owned());
+        other.take_over(&one);
         let all = other.messages().len() + 1;
-        let foreign = world.say(&mut other, "and now?", how);
-        foreign.is("replayed", all);
-        let own = world.say(&mut one, "and now?", how);
-        own.is("continued", 1);
-        assert_ne!(own.session(), foreign.session());
-        world.say(&mut other, "go on", how).is("continued", 1);
+        let replayed = world.say(&mut other, "and now?", how);
+        foreign.insert(replayed.is("replayed", all).session().to_owned());
+        let continued = world.say(&mut one, "and now?", how);
+        own.insert(continued.is("continued", 1).session().to_owned());
+        let continued = world.say(&mut other, "go on", how);
+        foreign.insert(continued.is("continued", 1).session().to_owned());
     }
-    let used = |chat: &Chat| -> HashSet<_> {
-        let lines = chat.lines();
-        let of = |session: &chipp_proxy::emulator::Session| {
-            lines.starts_with(&crate::words::heard(&session.messages))
-        };
-        world
-            .proxy
-            .emulator
-            .sessions()
-            .iter()
-            .filter(|session| of(session))
-            .map(|session| session.id.clone())
-            .collect()
-    };
-    assert!(!used(&one).is_empty() && !used(&other).is_empty());
+    assert!(own.is_disjoint(&foreign), "a session of two scopes");
 }
 
 /// Two ways to say the same scope.
@@ -51,9 +38,9 @@ fn are_apart(world: &World, mut one: Chat, mut other: Chat) {
 fn are_one(world: &World, mut one: Chat, mut other: Chat) {
     for how in BOTH {
         world.say(&mut one, "hi", how);
-        *other.messages() = one.messages().clone();
+        other.take_over(&one);
         world.say(&mut other, "and now?", how).is("continued", 1);
-        *one.messages() = other.messages().clone();
+        one.take_over(&other);
         world.say(&mut one, "go on", how).is("continued", 1);
     }
 }
@@ -197,7 +184,7 @@ fn a_client_may_do_without_sessions() {
 
 #[test]
 fn an_operator_may_do_without_sessions() {
-    let world = World::with("auth: {mode: open}\nsessions: {strategy: off}", crate::world::quick());
+    let world = World::with("auth: {mode: open}\nsessions: {strategy: off}", quick());
     for how in BOTH {
         let mut chat = chat();
         for turn in 0..3 {

@@ -12,8 +12,8 @@ fn who_leaves_a_stream_goes_on_with_what_it_got() {
         let mut chat = Chat::new(COMMANDED);
         world.say(&mut chat, "hi", Plain);
         chat.user(GATE);
-        let word = world.leave_stream(&chat);
-        chat.assistant(&word);
+        let spoken = world.leave_stream(&chat);
+        chat.assistant(&spoken);
         world.say(&mut chat, "go on", how).is("replayed", 5);
         world.say(&mut chat, "and on", how).is("continued", 1);
         assert_eq!(world.proxy.emulator.requests().len(), 4);
@@ -54,11 +54,11 @@ fn who_leaves_the_first_answer_begins_anew() {
         let world = World::start();
         let mut chat = Chat::new(COMMANDED);
         chat.user(GATE);
-        let word = world.leave_stream(&chat);
+        let spoken = world.leave_stream(&chat);
         let mut again = chat.clone();
         world.proxy.emulator.open_wide(GATE);
         world.ask(&mut again, how).is("new", 1);
-        chat.assistant(&word);
+        chat.assistant(&spoken);
         world.say(&mut chat, "go on", how).is("replayed", 3);
         world.say(&mut again, "go on", how).is("continued", 1);
     }

@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use crate::words::Chat;
+use crate::words::{COMMANDED, Chat};
 use crate::world::{BOTH, How, Plain, Streamed, World};
 
 /// A conversation of Open WebUI with its headers.
@@ -96,7 +96,7 @@ fn a_side_request_asked_twice_is_no_conversation() {
 #[test]
 fn side_requests_while_an_answer_is_on_its_way_leave_it_alone() {
     let world = World::start();
-    let mut chat = open_webui(crate::words::COMMANDED);
+    let mut chat = open_webui(COMMANDED);
     let opening = world.say(&mut chat, "Tell me about Rome.", Streamed);
     let sides = open_webui_tasks(&chat);
     chat.user("act as: gated and go on");

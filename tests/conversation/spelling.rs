@@ -131,7 +131,7 @@ fn another_system_prompt_is_another_conversation() {
     is_another("another prompt", |messages| messages[0]["content"] = json!("Be kind."));
     is_another("no prompt", |messages| drop(messages.remove(0)));
     is_another("a second one", |messages| {
-        messages.insert(1, json!({"role": "system", "content": "Be kind."}))
+        messages.insert(1, json!({"role": "system", "content": "Be kind."}));
     });
 }
 

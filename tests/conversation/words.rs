@@ -37,6 +37,11 @@ impl Chat {
         self.body["messages"].as_array_mut().unwrap()
     }
 
+    /// Goes on with what another one says.
+    pub(crate) fn take_over(&mut self, other: &Self) {
+        self.body["messages"].clone_from(&other.body["messages"]);
+    }
+
     pub(crate) fn push(&mut self, message: Value) -> &mut Self {
         self.messages().push(message);
         self

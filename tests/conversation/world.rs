@@ -7,7 +7,7 @@ use std::time::Duration;
 use chipp_proxy::config::{Config, Environment};
 use chipp_proxy::emulator::{Emulator, Options, Outcome, Received, State};
 
-use crate::support::{PATIENCE, Proxy};
+use crate::support::{PATIENCE, Proxy, Streamed as Stream};
 use crate::words::{Chat, Line, heard};
 
 /// How an answer is asked for.
@@ -137,7 +137,7 @@ impl World {
             Streamed => {
                 let events = self.proxy.stream_with(&chat.body, &headers);
                 let (status, outcome) = (events.status, events.header("x-chipp-session").to_owned());
-                let streamed = if status == 200 { events.read() } else { Default::default() };
+                let streamed = if status == 200 { events.read() } else { Stream::default() };
                 Got {
                     status,
                     outcome,
