@@ -252,7 +252,7 @@ fn a_first_turn_that_fails_is_asked_anew() {
 fn a_slow_answer_is_gone_on_with() {
     let world = World::with(
         "auth: {mode: open}",
-        Options { think: Duration::from_millis(300), word_pause: Duration::from_millis(5), ..quick() },
+        Options { think: Duration::from_millis(50), word_pause: Duration::from_millis(5), ..quick() },
     );
     for how in BOTH {
         for name in ["slow-first-byte", "slow-words", "tool-events"] {

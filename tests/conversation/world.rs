@@ -1,5 +1,6 @@
 //! The proxy, its clients, and the check that goes with every request.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -68,6 +69,8 @@ pub(crate) struct World {
     pub(crate) proxy: Proxy,
     /// What each request said, by its `x-request-id`.
     said: Mutex<HashMap<String, Vec<Line>>>,
+    /// How many of Chipp's requests have been checked.
+    checked: Mutex<usize>,
 }
 
 impl World {
@@ -97,7 +100,7 @@ impl World {
     }
 
     pub(crate) fn of(proxy: Proxy) -> Self {
-        Self { proxy, said: Mutex::default() }
+        Self { proxy, said: Mutex::default(), checked: Mutex::default() }
     }
 
     /// Says something; the answer becomes part of the conversation.
@@ -207,8 +210,10 @@ impl World {
     /// Each request that reached Chipp heard what its client said, unless its session turned out to be unknown there.
     #[track_caller]
     pub(crate) fn check(&self) {
+        let mut checked = self.checked.lock().unwrap();
         let said = self.said.lock().unwrap();
-        for request in self.proxy.emulator.requests() {
+        for request in self.look(|state| state.requests().skip(*checked).cloned().collect::<Vec<_>>()) {
+            *checked += 1;
             assert_eq!(request.body_session, request.header_session, "{request:#?}");
             if request.body_session.is_none() || request.session == request.body_session {
                 let id = request.correlation_id.as_deref().unwrap();
@@ -219,9 +224,17 @@ impl World {
 
     /// What reached Chipp for a request.
     fn received(&self, id: &str) -> Vec<Received> {
-        let mut requests = self.proxy.emulator.requests();
-        requests.retain(|request| request.correlation_id.as_deref() == Some(id));
-        requests
+        let is_own = |request: &&Received| request.correlation_id.as_deref() == Some(id);
+        self.look(|state| state.requests().filter(is_own).cloned().collect())
+    }
+
+    fn look<T>(&self, look: impl Fn(&State) -> T) -> T {
+        let seen = Cell::new(None);
+        self.until(|state| {
+            seen.set(Some(look(state)));
+            true
+        });
+        seen.take().unwrap()
     }
 
     pub(crate) fn until(&self, condition: impl Fn(&State) -> bool) {
