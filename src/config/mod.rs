@@ -20,6 +20,7 @@ mod load;
 mod overlay;
 mod problem;
 mod raw;
+mod resilience;
 mod schema;
 mod shape;
 mod show;
@@ -29,6 +30,7 @@ mod yaml;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
+pub use resilience::{Breaker, Fault, Retry};
 pub use schema::schema;
 
 /// The whole configuration, checked.
@@ -76,6 +78,10 @@ pub struct Upstream {
     pub base_url: String,
     /// The four clocks.
     pub timeouts: Timeouts,
+    /// What is tried again.
+    pub retry: Retry,
+    /// When an app is left alone.
+    pub breaker: Breaker,
     /// More roots to trust, a PEM file (read and parsed when the client is built; existence is checked here).
     pub ca_file: Option<PathBuf>,
     /// `false` closes each connection after its request.

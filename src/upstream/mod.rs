@@ -10,12 +10,14 @@
 //! of file that is an error, so that a cut body is noticed.
 
 mod body;
+pub mod breaker;
 mod client;
 mod dial;
 mod error;
 mod head;
 mod pool;
 mod resolve;
+pub mod retry;
 mod socket;
 mod tls;
 
