@@ -645,7 +645,7 @@ upstream:
     attempts: 2
     backoff: 250ms
     max_backoff: 5s
-    on:
+    "on":
     - connect
     - rate_limit
     - unavailable
