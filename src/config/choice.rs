@@ -3,7 +3,7 @@
 use schemars::{Schema, json_schema};
 
 use super::written::FromText;
-use super::{Fault, LogFormat, Strategy};
+use super::{EmptyReply, Fault, LearnSession, LogFormat, Strategy};
 use crate::catalog::{Images, Tools};
 use crate::translate::request::OnParameter;
 
@@ -50,14 +50,6 @@ pub(crate) struct Store;
 #[derive(Clone, Copy)]
 pub(crate) struct OnStoreFailure;
 
-/// `upstream.learn_session`: one way so far.
-#[derive(Clone, Copy)]
-pub(crate) struct LearnSession;
-
-/// `upstream.empty_reply`: one way so far.
-#[derive(Clone, Copy)]
-pub(crate) struct EmptyReply;
-
 impl Choice for Mode {
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("open", Some(Self::Open)), ("keys", Some(Self::Keys)), ("passthrough", Some(Self::Passthrough))];
@@ -72,12 +64,16 @@ impl Choice for OnStoreFailure {
 }
 
 impl Choice for LearnSession {
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[("stream", Some(Self)), ("buffer_first", None)];
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("stream", Some(Self::Stream)), ("buffer_first", Some(Self::BufferFirst))];
 }
 
 impl Choice for EmptyReply {
-    const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("return", Some(Self)), ("error", None), ("transcript", None)];
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("return", Some(Self::Return)),
+        ("error", Some(Self::Error)),
+        ("transcript", Some(Self::Transcript)),
+    ];
 }
 
 impl Choice for Strategy {

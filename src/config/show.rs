@@ -91,8 +91,8 @@ impl Config {
             ("timeouts", timeouts),
             ("retry", retry(&upstream.retry)),
             ("breaker", breaker(upstream.breaker)),
-            ("learn_session", text("stream")),
-            ("empty_reply", text("return")),
+            ("learn_session", text(word(upstream.learn_session))),
+            ("empty_reply", text(word(upstream.empty_reply))),
             ("reuse_connections", Node::Bool(upstream.reuse_connections)),
         ];
         if let Some(path) = &upstream.ca_file {

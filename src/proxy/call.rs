@@ -15,7 +15,7 @@ use crate::proxy::exchange::{Exchange, Hints, Refused};
 use crate::proxy::plan::{self, Plan};
 use crate::proxy::{Caller, Worker, error};
 use crate::session::{Outcome, Turn};
-use crate::telemetry::End;
+use crate::telemetry::{self, End};
 use crate::translate;
 use crate::translate::failure::{Facts, KeyOwner};
 use crate::translate::reply::Volume;
@@ -32,7 +32,8 @@ pub(super) struct Call {
     pub(super) plan: Plan,
     /// The client's body: a replay reads it again, which costs nothing as long as none is needed.
     client_body: Bytes,
-    deadline: tokio::time::Instant,
+    /// When the whole exchange must be over.
+    pub(super) deadline: tokio::time::Instant,
 }
 
 impl Call {
@@ -61,7 +62,7 @@ impl Call {
                 body: self.plan.body.clone(),
                 session: self.plan.turn.as_ref().and_then(Turn::session),
                 correlation_id: self.exchange.record.request_id.as_str(),
-                accept: self.plan.accept,
+                accept: self.plan.ask,
                 deadline: self.deadline,
             };
             let sent = self.worker.client.send(call).await;
@@ -105,10 +106,12 @@ impl Call {
     pub(super) fn replay(&mut self) -> Result<(), Error> {
         if let Some(turn) = &mut self.plan.turn {
             turn.forget();
+            let learn = self.worker.shared.config.upstream.learn_session;
+            self.plan.ask = plan::ask(learn, self.plan.accept, turn);
         }
         let request = ChatRequest::parse(&self.client_body)?;
         let messages = translate::request::messages(request.messages, &self.plan.route)?;
-        self.plan.body = plan::request_body(&self.plan.route, self.plan.accept, None, &messages);
+        self.plan.body = plan::request_body(&self.plan.route, self.plan.ask, None, &messages);
         self.exchange.set_outcome(Outcome::Replayed);
         self.exchange.record.metrics().sessions_lost.inc();
         Ok(())
@@ -121,6 +124,9 @@ impl Call {
         named: Option<ChatSessionId>,
         content: &str,
     ) {
+        if self.worker.shared.config.telemetry.content {
+            telemetry::content::answer(&self.exchange.record.request_id, content);
+        }
         let Some(turn) = self.plan.turn.take() else { return };
         if self.plan.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter {
             turn.complete(named, content, Instant::now());

@@ -14,7 +14,7 @@ use crate::proxy::exchange::{Exchange, Head, Hints, Refused};
 use crate::proxy::stream::{self, Frames};
 use crate::proxy::{Caller, Worker};
 use crate::translate;
-use crate::upstream::Accept;
+use crate::upstream::{self, Accept};
 
 /// Largest plain reply that is taken, in bytes.
 const MAX_REPLY_BYTES: usize = 16 << 20;
@@ -72,26 +72,39 @@ impl Call {
 
     async fn fetch(&mut self) -> Result<chipp::Reply, Error> {
         loop {
-            let mut reply = self.connect().await?;
-            let started = Instant::now();
-            let body = reply.body.collect(MAX_REPLY_BYTES).await;
-            self.exchange.waited(started.elapsed());
-            let body = body.map_err(|broken| self.broken(broken))?;
-            let mut answer = match chipp::Reply::parse(&body) {
-                Ok(answer) => answer,
-                Err(failure) if self.is_lost_session(&failure) => {
-                    self.replay()?;
-                    continue;
-                }
-                Err(failure) => return Err(self.failure(&failure)),
-            };
-            answer.session = answer.session.or(reply.session);
-            if self.is_forgotten(answer.session.as_ref()) {
-                self.replay()?;
-                continue;
+            let reply = self.connect().await?;
+            if let Some(answer) = self.read(reply).await? {
+                return Ok(answer);
             }
-            return Ok(answer);
         }
+    }
+
+    /// Reads a plain reply to its end. `None` if it shows that Chipp has forgotten the session: the request has been
+    /// made anew, to be sent again.
+    pub(super) async fn read(&mut self, mut reply: upstream::Reply) -> Result<Option<chipp::Reply>, Error> {
+        let started = Instant::now();
+        let body = reply.body.collect(MAX_REPLY_BYTES).await;
+        self.exchange.waited(started.elapsed());
+        let body = body.map_err(|broken| self.broken(broken))?;
+        let mut answer = match chipp::Reply::parse(&body) {
+            Ok(answer) => answer,
+            Err(failure) if self.is_lost_session(&failure) => {
+                self.replay()?;
+                return Ok(None);
+            }
+            Err(failure) => return Err(self.failure(&failure)),
+        };
+        answer.session = answer.session.or(reply.session);
+        if self.is_forgotten(answer.session.as_ref()) {
+            self.replay()?;
+            return Ok(None);
+        }
+        if answer.text.trim().is_empty()
+            && let Some(text) = self.fill(answer.session.as_ref()).await?
+        {
+            answer.text = text;
+        }
+        Ok(Some(answer))
     }
 
     fn finish(mut self, reply: chipp::Reply) -> Answer {

@@ -19,9 +19,13 @@ use crate::proxy::exchange::{Head, Refused};
 use crate::proxy::source::{Read, Source};
 use crate::telemetry::End;
 use crate::translate;
+use crate::upstream::Accept;
 
 /// How long the end of the body is waited for when all has been said: its connection can then be used again.
 const LINGER: Duration = Duration::from_millis(20);
+
+/// The pieces in which an answer is streamed that was not streamed by Chipp.
+const PIECE_BYTES: usize = 64;
 
 /// A running answer.
 pub(super) struct Live {
@@ -235,9 +239,8 @@ impl Live {
 
     /// Reads the end of the body, if it comes at once, so that its connection can be used again.
     async fn linger(&mut self) {
-        let end = async { while let Some(Ok(_)) = self.source.body.next().await {} };
         // A body that goes on is cut off: the answer was complete.
-        let _ = timeout(LINGER, end).await;
+        let _ = timeout(LINGER, self.source.drain()).await;
         self.phase = Phase::Ended;
     }
 }
@@ -246,6 +249,12 @@ impl Live {
 async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Error> {
     loop {
         let reply = call.connect().await?;
+        if call.plan.ask == Accept::Json {
+            match call.read(reply).await? {
+                Some(answer) => return Ok(as_stream(answer)),
+                None => continue,
+            }
+        }
         let mut source = Source::new(reply);
         let mut events = VecDeque::new();
         let started = Instant::now();
@@ -253,12 +262,47 @@ async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Error> {
         call.exchange.waited(started.elapsed());
         match proof? {
             Proof::Answers => {
+                fill(call, &source, &mut events).await?;
                 source.comment_every = call.worker.shared.config.server.keep_alive_comment;
                 return Ok((source, events));
             }
             Proof::Forgotten => call.replay()?,
         }
     }
+}
+
+/// A plain reply as the events of a stream.
+fn as_stream(answer: chipp::Reply) -> (Source, VecDeque<Event>) {
+    let mut events = VecDeque::new();
+    let mut rest = answer.text.as_str();
+    while !rest.is_empty() {
+        let ends = (1..=PIECE_BYTES.min(rest.len())).rev();
+        let (piece, after) =
+            rest.split_at(ends.clone().find(|&end| rest.is_char_boundary(end)).unwrap_or(rest.len()));
+        events.push_back(Event::Text(piece.to_owned()));
+        rest = after;
+    }
+    events.extend(answer.usage.map(Event::Usage));
+    events.push_back(Event::Finish(answer.finish));
+    (Source::read_already(answer.session), events)
+}
+
+/// An answer that ends before it has said anything may be found elsewhere.
+async fn fill(call: &mut Call, source: &Source, events: &mut VecDeque<Event>) -> Result<(), Error> {
+    let says = |event: &Event| matches!(event, Event::Text(_));
+    let Some(end) = events.iter().position(|event| matches!(event, Event::Finish(_))) else { return Ok(()) };
+    if events.iter().any(says) {
+        return Ok(());
+    }
+    let named = events.iter().rev().find_map(|event| match event {
+        Event::Session(session) => Some(session),
+        _ => None,
+    });
+    let named = named.or(source.named.as_ref()).cloned();
+    if let Some(text) = call.fill(named.as_ref()).await? {
+        events.insert(end, Event::Text(text));
+    }
+    Ok(())
 }
 
 /// What the first events show.

@@ -10,6 +10,7 @@ mod error;
 mod exchange;
 mod live;
 mod plan;
+mod recover;
 mod source;
 mod stream;
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::catalog::Route;
 use crate::chipp;
-use crate::config::Strategy;
+use crate::config::{LearnSession, Strategy};
 use crate::ids::ChatSessionId;
 use crate::limits::{Denied, Standing, Subject};
 use crate::openai::Error;
@@ -17,6 +17,7 @@ use crate::proxy::exchange::{Exchange, Hints, SessionWish};
 use crate::proxy::{Caller, Shared, error};
 use crate::secret::Secret;
 use crate::session::{Mode, ScopeParts, Turn};
+use crate::telemetry::content;
 use crate::translate;
 use crate::translate::cut::Cutter;
 use crate::translate::failure::KeyOwner;
@@ -32,8 +33,10 @@ pub(super) struct Plan {
     /// The key for Chipp, and whose it is.
     pub(super) key: Secret,
     pub(super) key_owner: KeyOwner,
-    /// Whether a stream is wanted.
+    /// What the client wants.
     pub(super) accept: Accept,
+    /// What Chipp is asked for.
+    pub(super) ask: Accept,
     pub(super) include_usage: IncludeUsage,
     pub(super) cutter: Cutter,
     /// Bytes of text in the whole history.
@@ -54,6 +57,9 @@ impl Plan {
         hints: &Hints,
         body: &[u8],
     ) -> Result<Self, Error> {
+        if shared.config.telemetry.content {
+            content::question(&exchange.record.request_id, body);
+        }
         let mut request = ChatRequest::parse(body)?;
         exchange.record.is_stream = request.stream;
         let route = shared.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));
@@ -82,10 +88,12 @@ impl Plan {
         let turn = Turn::begin(&shared.sessions, mode, &scope, &messages, Instant::now());
         exchange.set_outcome(turn.outcome());
         let accept = if request.stream { Accept::Stream } else { Accept::Json };
+        let ask = ask(shared.config.upstream.learn_session, accept, &turn);
         let unsent = messages.get(turn.holds()..).unwrap_or(&messages);
         Ok(Self {
-            body: request_body(&route, accept, turn.session(), unsent),
+            body: request_body(&route, ask, turn.session(), unsent),
             accept,
+            ask,
             include_usage: if request.include_usage { IncludeUsage::Yes } else { IncludeUsage::No },
             cutter: Cutter::new(&request.stop, request.max_tokens),
             prompt_bytes: messages.iter().map(|message| message.content.len()).sum(),
@@ -110,6 +118,14 @@ fn mode(strategy: Strategy, wish: SessionWish) -> Mode {
 fn key(caller: &Caller, route: &Route) -> Option<(Secret, KeyOwner)> {
     let clients = caller.chipp_key.clone().map(|key| (key, KeyOwner::Client));
     clients.or_else(|| route.key.clone().map(|key| (key, KeyOwner::Operator)))
+}
+
+/// What Chipp is to be asked for: the stream of a new session may not name it, a plain reply does.
+pub(super) fn ask(learn: LearnSession, wanted: Accept, turn: &Turn) -> Accept {
+    match learn {
+        LearnSession::BufferFirst if turn.session().is_none() && turn.is_kept() => Accept::Json,
+        LearnSession::BufferFirst | LearnSession::Stream => wanted,
+    }
 }
 
 /// The body for Chipp.

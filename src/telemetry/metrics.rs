@@ -33,6 +33,8 @@ pub struct Metrics {
     pub client_aborts: Counter,
     /// Sessions that Chipp had forgotten.
     pub sessions_lost: Counter,
+    /// Empty answers that were found in a transcript.
+    pub answers_recovered: Counter,
     /// Times that Chipp refused the operator's own key.
     pub upstream_auth_failures: Counter,
     /// Malformed lines of streams that were skipped.
@@ -113,6 +115,7 @@ impl Metrics {
             sessions: Gauge::default(),
             client_aborts: Counter::default(),
             sessions_lost: Counter::default(),
+            answers_recovered: Counter::default(),
             upstream_auth_failures: Counter::default(),
             skipped_lines: Counter::default(),
             panics: Counter::default(),
@@ -127,6 +130,11 @@ impl Metrics {
         registry.register("sessions", "Sessions in the store", self.sessions.clone());
         registry.register("client_aborts", "Streams whose client went away", self.client_aborts.clone());
         registry.register("sessions_lost", "Sessions that Chipp had forgotten", self.sessions_lost.clone());
+        registry.register(
+            "answers_recovered",
+            "Empty answers that were found in a transcript",
+            self.answers_recovered.clone(),
+        );
         registry.register(
             "upstream_auth_failures",
             "Times that Chipp refused the operator's own key",

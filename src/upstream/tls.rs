@@ -76,6 +76,8 @@ mod tests {
             },
             retry: config::Retry::default(),
             breaker: config::Breaker::default(),
+            learn_session: config::LearnSession::Stream,
+            empty_reply: config::EmptyReply::Return,
             ca_file: Some(ca_file.to_owned()),
             reuse_connections: true,
         }

@@ -348,6 +348,11 @@ impl World {
                 return got.is_complete.then(|| got.content.clone());
             }
             Ends::RefusedOnce(_) if got.status != 200 => return None,
+            // Text that says nothing of what it is, and nothing else either.
+            Ends::Answer if plan.is_blank_page(received, |last| self.whole_answer(last)) => {
+                assert_eq!(got.status, 502, "{told}");
+                return None;
+            }
             Ends::Answer | Ends::Empty | Ends::RefusedOnce(_) => {}
             Ends::Never => unreachable!("not chosen"),
         }
@@ -376,6 +381,18 @@ impl World {
 impl Plan<'_> {
     fn is_continued(&self) -> bool {
         self.taken.is_some() && !self.is_lost
+    }
+
+    /// A stream of plain text without any.
+    fn is_blank_page(
+        &self,
+        received: &[Received],
+        whole_answer: impl Fn(&Received) -> Option<String>,
+    ) -> bool {
+        let whole = received.last().and_then(whole_answer);
+        self.ask.is_stream
+            && self.behaviour.name == "plain-text"
+            && whole.is_some_and(|whole| whole.trim().is_empty())
     }
 
     /// `x-chipp-session`

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use super::reader::{Read, Reader};
 use super::resilience;
-use crate::config::choice::{EmptyReply, LearnSession};
 use crate::config::raw::{RawTimeouts, RawUpstream};
 use crate::config::values::BaseUrl;
 use crate::config::written::Written;
-use crate::config::{Timeouts, Upstream};
+use crate::config::{EmptyReply, LearnSession, Timeouts, Upstream};
 
 const BASE_URL: &str = "https://app.chipp.ai/api/v1";
 const CONNECT: Duration = Duration::from_secs(10);
@@ -24,8 +23,8 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawUpstream) -> Upstream {
     let timeouts = timeouts(reader, raw.timeouts.as_ref());
     let retry = resilience::retry(reader, raw.retry.as_ref());
     let breaker = resilience::breaker(reader, raw.breaker.as_ref());
-    reader.value::<LearnSession>("upstream.learn_session", raw.learn_session.as_ref());
-    reader.value::<EmptyReply>("upstream.empty_reply", raw.empty_reply.as_ref());
+    let learn_session = reader.value("upstream.learn_session", raw.learn_session.as_ref());
+    let empty_reply = reader.value("upstream.empty_reply", raw.empty_reply.as_ref());
     let ca_file = reader.value("upstream.ca_file", raw.ca_file.as_ref()).good();
     if let (Some(path), Some(written)) = (&ca_file, &raw.ca_file)
         && let Err(error) = File::open(path)
@@ -38,6 +37,8 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawUpstream) -> Upstream {
         timeouts,
         retry,
         breaker,
+        learn_session: learn_session.or(LearnSession::Stream),
+        empty_reply: empty_reply.or(EmptyReply::Return),
         ca_file,
         reuse_connections: reader
             .value("upstream.reuse_connections", raw.reuse_connections.as_ref())
