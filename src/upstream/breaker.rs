@@ -36,6 +36,15 @@ impl State {
             Self::Open => "open",
         }
     }
+
+    /// As a number, for a metric: the less passes, the higher.
+    pub const fn level(self) -> i64 {
+        match self {
+            Self::Closed => 0,
+            Self::HalfOpen => 1,
+            Self::Open => 2,
+        }
+    }
 }
 
 /// The machine.

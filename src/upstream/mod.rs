@@ -12,6 +12,7 @@
 
 mod body;
 pub mod breaker;
+pub mod budget;
 mod client;
 mod dial;
 mod error;

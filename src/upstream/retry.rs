@@ -1,9 +1,9 @@
 //! Whether a failed call is worth another one, when, and in which session: pure, with clock and chance handed in.
 //!
 //! Retries must not make a bad hour worse. So a request has few of them, the waits are spread at random over their
-//! whole length, and all requests together draw on one [`Budget`].
+//! whole length, and all requests together draw on one [budget](super::budget).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{SendError, SendErrorKind, Sent};
 use crate::config::{Fault, Retry};
@@ -98,7 +98,7 @@ pub fn unsent(failed: SendError) -> Option<(Fault, Session)> {
     let fault = match (failed.kind, failed.sent) {
         // Not Chipp's doing, or no time left to do anything.
         (SendErrorKind::Unsendable | SendErrorKind::TotalTimeout, _) => return None,
-        (_, Sent::Never) => return Some((Fault::Connect, Session::Same)),
+        (_, Sent::Never) => return Some((Fault::Connect, session(failed.sent))),
         (SendErrorKind::HeadTimeout | SendErrorKind::ConnectTimeout, Sent::Unknown) => Fault::Timeout,
         (
             SendErrorKind::Resolve
@@ -115,53 +115,14 @@ pub fn unsent(failed: SendError) -> Option<(Fault, Session)> {
             Sent::Unknown,
         ) => Fault::ServerError,
     };
-    Some((fault, Session::Fresh))
+    Some((fault, session(failed.sent)))
 }
 
-/// A request earns a fifth of a retry: when everything fails, the load grows by 20 %.
-const REQUESTS_PER_RETRY: u64 = 5;
-
-/// Retries that are there without any requests, so that few clients are served as well as many.
-const FREE_RETRIES: u64 = 10;
-
-/// How long it takes until the free ones are there again.
-const FREE_EVERY: Duration = Duration::from_secs(10);
-
-/// Retries that can be saved up.
-const MAX_SAVED: u64 = 100;
-
-/// How many retries all requests together may have: a bucket that requests and time fill, and retries empty.
-#[derive(Debug)]
-pub struct Budget {
-    /// In fifths of a retry: what one request earns.
-    saved: u64,
-    filled: Instant,
-}
-
-impl Budget {
-    /// With the free retries in it.
-    pub fn new(now: Instant) -> Self {
-        Self { saved: FREE_RETRIES * REQUESTS_PER_RETRY, filled: now }
-    }
-
-    /// Takes one retry out, if there is one. `requests` is how many have come since it was last asked.
-    pub fn spend(&mut self, requests: u64, now: Instant) -> bool {
-        let a_piece = FREE_EVERY / u32::try_from(FREE_RETRIES * REQUESTS_PER_RETRY).unwrap_or(u32::MAX);
-        let passed = now.saturating_duration_since(self.filled).as_nanos() / a_piece.as_nanos();
-        let pieces = u64::try_from(passed).unwrap_or(u64::MAX).min(FREE_RETRIES * REQUESTS_PER_RETRY);
-        if pieces > 0 {
-            // What is left of a piece is lost, which is next to nothing.
-            self.filled = now;
-        }
-        let filled = self.saved.saturating_add(requests).saturating_add(pieces);
-        self.saved = filled.min(MAX_SAVED * REQUESTS_PER_RETRY);
-        match self.saved.checked_sub(REQUESTS_PER_RETRY) {
-            Some(rest) => {
-                self.saved = rest;
-                true
-            }
-            None => false,
-        }
+/// The session of a request of which so much was sent.
+pub fn session(sent: Sent) -> Session {
+    match sent {
+        Sent::Never => Session::Same,
+        Sent::Unknown => Session::Fresh,
     }
 }
 
@@ -285,24 +246,5 @@ mod tests {
             let never = expected.map(|_| (Fault::Connect, Session::Same));
             assert_eq!(unsent(SendError { kind, sent: Sent::Never }), never, "{kind:?}");
         }
-    }
-
-    #[test]
-    fn retries_are_a_fifth_of_the_requests_and_a_few_are_free() {
-        let start = Instant::now();
-        let mut budget = Budget::new(start);
-        let mut spent = |requests, now| {
-            (0..).take_while(|at| budget.spend(if *at == 0 { requests } else { 0 }, now)).count()
-        };
-        assert_eq!(spent(0, start), 10);
-        assert_eq!(spent(0, start), 0);
-        assert_eq!(spent(50, start), 10);
-        assert_eq!(spent(4, start), 0);
-        assert_eq!(spent(1, start), 1);
-        assert_eq!(spent(0, start + FREE_EVERY / 2), 5);
-        assert_eq!(spent(0, start + 2 * FREE_EVERY), 10);
-        assert_eq!(spent(1_000_000, start + 2 * FREE_EVERY), 100);
-        // A clock that goes backwards fills nothing.
-        assert_eq!(spent(0, start), 0);
     }
 }
