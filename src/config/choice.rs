@@ -3,7 +3,7 @@
 use schemars::{Schema, json_schema};
 
 use super::written::FromText;
-use super::{EmptyReply, LearnSession, LogFormat, Strategy};
+use super::{EmptyReply, Fault, LearnSession, LogFormat, Strategy};
 use crate::catalog::{Images, Tools};
 use crate::translate::request::OnParameter;
 
@@ -89,6 +89,17 @@ impl Choice for OnParameter {
 impl Choice for LogFormat {
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("json", Some(Self::Json)), ("pretty", Some(Self::Pretty))];
+}
+
+impl Choice for Fault {
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("connect", Some(Self::Connect)),
+        ("rate_limit", Some(Self::RateLimit)),
+        ("unavailable", Some(Self::Unavailable)),
+        ("timeout", Some(Self::Timeout)),
+        ("server_error", Some(Self::ServerError)),
+        ("reset", Some(Self::Reset)),
+    ];
 }
 
 impl Choice for Images {

@@ -20,6 +20,7 @@ mod load;
 mod overlay;
 mod problem;
 mod raw;
+mod resilience;
 mod schema;
 mod shape;
 mod show;
@@ -29,6 +30,7 @@ mod yaml;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
+pub use resilience::{Breaker, Fault, Retry};
 pub use schema::schema;
 
 /// The whole configuration, checked.
@@ -76,6 +78,10 @@ pub struct Upstream {
     pub base_url: String,
     /// The four clocks.
     pub timeouts: Timeouts,
+    /// What is tried again.
+    pub retry: Retry,
+    /// When an app is left alone.
+    pub breaker: Breaker,
     /// How the session of a first, streamed turn is learnt.
     pub learn_session: LearnSession,
     /// What becomes of an empty reply.

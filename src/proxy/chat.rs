@@ -11,6 +11,7 @@ use crate::openai::Error;
 use crate::openai::completion::Completion;
 use crate::proxy::call::Call;
 use crate::proxy::exchange::{Exchange, Head, Hints, Refused};
+use crate::proxy::failed::Failed;
 use crate::proxy::stream::{self, Frames};
 use crate::proxy::{Caller, Worker};
 use crate::translate;
@@ -46,11 +47,11 @@ pub async fn chat(
     worker: &Worker,
     caller: &Caller,
     exchange: Exchange,
-    hints: &Hints,
+    hints: Hints,
     body: Bytes,
 ) -> Result<Answer, Box<Refused>> {
     let call = Call::prepare(worker, caller, exchange, hints, body)?;
-    match call.plan.accept {
+    match call.ask.accept {
         Accept::Json => call.answer().await,
         Accept::Stream => stream::start(call).await,
     }
@@ -61,7 +62,7 @@ impl Call {
     async fn answer(mut self) -> Result<Answer, Box<Refused>> {
         let shared = Arc::clone(&self.worker.shared);
         let fetched = tokio::select! {
-            fetched = self.fetch() => fetched,
+            fetched = self.pursue(Self::fetch) => fetched,
             () = shared.deadline.cancelled() => Err(Error::shutting_down()),
         };
         match fetched {
@@ -70,7 +71,8 @@ impl Call {
         }
     }
 
-    async fn fetch(&mut self) -> Result<chipp::Reply, Error> {
+    /// One call of one app; another one if that app has forgotten the session.
+    async fn fetch(&mut self) -> Result<chipp::Reply, Failed> {
         loop {
             let reply = self.connect().await?;
             if let Some(answer) = self.read(reply).await? {
@@ -81,7 +83,7 @@ impl Call {
 
     /// Reads a plain reply to its end. `None` if it shows that Chipp has forgotten the session: the request has been
     /// made anew, to be sent again.
-    pub(super) async fn read(&mut self, mut reply: upstream::Reply) -> Result<Option<chipp::Reply>, Error> {
+    pub(super) async fn read(&mut self, mut reply: upstream::Reply) -> Result<Option<chipp::Reply>, Failed> {
         let started = Instant::now();
         let body = reply.body.collect(MAX_REPLY_BYTES).await;
         self.exchange.waited(started.elapsed());
@@ -109,18 +111,18 @@ impl Call {
 
     fn finish(mut self, reply: chipp::Reply) -> Answer {
         let mut content = reply.text;
-        if !self.plan.cutter.is_idle() {
-            content = self.plan.cutter.push(&content);
-            content.push_str(&self.plan.cutter.finish());
+        if !self.ask.cutter.is_idle() {
+            content = self.ask.cutter.push(&content);
+            content.push_str(&self.ask.cutter.finish());
         }
         self.settle(reply.finish, reply.session, &content);
         let usage = self.usage(reply.usage, content.len());
         let completion = Completion {
             id: &CompletionId::mint(),
             created: unix_seconds(),
-            model: &self.plan.model,
+            model: &self.ask.model,
             content: &content,
-            finish_reason: translate::reply::finish_reason(reply.finish, self.plan.cutter.cut()),
+            finish_reason: translate::reply::finish_reason(reply.finish, self.ask.cutter.cut()),
             usage,
         };
         let body = completion.to_json();

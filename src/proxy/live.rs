@@ -16,6 +16,7 @@ use crate::openai::chunk::{ChunkWriter, KEEP_ALIVE, error_event};
 use crate::proxy::call::Call;
 use crate::proxy::chat::unix_seconds;
 use crate::proxy::exchange::{Head, Refused};
+use crate::proxy::failed::Failed;
 use crate::proxy::source::{Read, Source};
 use crate::telemetry::End;
 use crate::translate;
@@ -63,7 +64,7 @@ impl Live {
     pub(super) async fn open(mut call: Call) -> Result<Self, Box<Refused>> {
         let token = call.worker.shared.deadline.clone();
         let opened = tokio::select! {
-            opened = open(&mut call) => opened,
+            opened = call.pursue(open) => opened,
             () = token.cancelled() => Err(Error::shutting_down()),
         };
         let (source, events) = match opened {
@@ -71,12 +72,8 @@ impl Live {
             Err(error) => return Err(call.refuse(error)),
         };
         call.exchange.record.status = 200;
-        let writer = ChunkWriter::new(
-            &CompletionId::mint(),
-            unix_seconds(),
-            &call.plan.model,
-            call.plan.include_usage,
-        );
+        let writer =
+            ChunkWriter::new(&CompletionId::mint(), unix_seconds(), &call.ask.model, call.ask.include_usage);
         Ok(Self {
             call,
             source,
@@ -139,7 +136,7 @@ impl Live {
                     return Some(Bytes::from_static(KEEP_ALIVE));
                 }
                 Read::Broken(broken) => {
-                    let error = self.call.broken(broken);
+                    let error = self.call.broken(broken).error;
                     self.fail(&error, &mut out);
                     return Some(out.into());
                 }
@@ -149,16 +146,16 @@ impl Live {
 
     fn write(&mut self, event: Event, out: &mut Vec<u8>) {
         match event {
-            Event::Text(text) if self.call.plan.cutter.is_idle() => {
+            Event::Text(text) if self.call.ask.cutter.is_idle() => {
                 // Who speaks on after all has not been complete.
                 self.source.keep_open();
                 self.speak(&text, out);
             }
             Event::Text(text) => {
                 self.source.keep_open();
-                let text = self.call.plan.cutter.push(&text);
+                let text = self.call.ask.cutter.push(&text);
                 self.speak(&text, out);
-                if self.call.plan.cutter.cut().is_some() {
+                if self.call.ask.cutter.cut().is_some() {
                     self.end(chipp::FinishReason::Stop, out);
                     // The rest is not wanted; leaving closes Chipp's connection.
                     self.phase = Phase::Ended;
@@ -171,12 +168,12 @@ impl Live {
                 self.source.close_soon();
             }
             Event::Finish(reason) => {
-                let rest = self.call.plan.cutter.finish();
+                let rest = self.call.ask.cutter.finish();
                 self.speak(&rest, out);
                 self.end(reason, out);
             }
             Event::Failure(failure) => {
-                let error = self.call.failure(&failure);
+                let error = self.call.failure(&failure).error;
                 self.fail(&error, out);
             }
         }
@@ -203,19 +200,19 @@ impl Live {
     /// The answer is complete. The session is put away first, so that the client's next request finds it.
     fn end(&mut self, reason: chipp::FinishReason, out: &mut Vec<u8>) {
         if self.is_doubtful {
-            self.call.plan.turn = None;
+            self.call.attempt.doubt();
         }
         let named = self.named.take().or_else(|| self.source.named.take());
         self.call.settle(reason, named, &self.answer);
         let usage = self.call.usage(self.usage, self.answer.len());
-        let reason = translate::reply::finish_reason(reason, self.call.plan.cutter.cut());
+        let reason = translate::reply::finish_reason(reason, self.call.ask.cutter.cut());
         self.writer.finish(reason, usage, out);
         self.count_skipped();
         self.phase = Phase::Lingering;
     }
 
     fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
-        self.call.plan.turn = None;
+        self.call.attempt.doubt();
         self.call.exchange.failed(error);
         self.call.exchange.record.end = End::Broken;
         error_event(error, out);
@@ -225,7 +222,7 @@ impl Live {
 
     /// We broke in the middle: nothing that is known of the conversation counts.
     pub(super) fn panicked(&mut self) {
-        self.call.plan.turn = None;
+        self.call.attempt.doubt();
         self.call.exchange.failed(&Error::internal());
         self.call.exchange.record.end = End::Broken;
     }
@@ -246,10 +243,10 @@ impl Live {
 }
 
 /// Sends the request until an answer shows that it is one, in the session that was meant or in a new one.
-async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Error> {
+async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Failed> {
     loop {
         let reply = call.connect().await?;
-        if call.plan.ask == Accept::Json {
+        if call.attempt.accept == Accept::Json {
             match call.read(reply).await? {
                 Some(answer) => return Ok(as_stream(answer)),
                 None => continue,
@@ -288,7 +285,7 @@ fn as_stream(answer: chipp::Reply) -> (Source, VecDeque<Event>) {
 }
 
 /// An answer that ends before it has said anything may be found elsewhere.
-async fn fill(call: &mut Call, source: &Source, events: &mut VecDeque<Event>) -> Result<(), Error> {
+async fn fill(call: &mut Call, source: &Source, events: &mut VecDeque<Event>) -> Result<(), Failed> {
     let says = |event: &Event| matches!(event, Event::Text(_));
     let Some(end) = events.iter().position(|event| matches!(event, Event::Finish(_))) else { return Ok(()) };
     if events.iter().any(says) {
@@ -313,7 +310,7 @@ enum Proof {
     Forgotten,
 }
 
-async fn prove(call: &mut Call, source: &mut Source, events: &mut VecDeque<Event>) -> Result<Proof, Error> {
+async fn prove(call: &mut Call, source: &mut Source, events: &mut VecDeque<Event>) -> Result<Proof, Failed> {
     let mut seen = 0;
     loop {
         for event in events.iter().skip(seen) {

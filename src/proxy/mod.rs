@@ -8,7 +8,9 @@ pub mod caller;
 pub mod chat;
 mod error;
 mod exchange;
+mod failed;
 mod live;
+mod persist;
 mod plan;
 mod recover;
 mod source;
@@ -29,6 +31,8 @@ use crate::limits::Limits;
 use crate::session::{Fingerprinter, Memory};
 use crate::telemetry::Metrics;
 use crate::upstream;
+use crate::upstream::breaker::Breakers;
+use crate::upstream::budget::Budget;
 
 /// How often what has expired is swept out of the stores.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
@@ -44,6 +48,10 @@ pub struct Shared {
     pub fingerprinter: Fingerprinter,
     /// The limits' buckets.
     pub limits: Limits,
+    /// Which apps are left alone.
+    pub breakers: Breakers,
+    /// What all requests together may try again.
+    pub retries: Budget,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// Every exchange that runs.
@@ -67,8 +75,11 @@ impl Shared {
         let of_models = config.models.routes().filter_map(|route| route.requests_per_minute);
         let limits = Limits::new(config.limits, of_keys.into_iter().chain(of_models));
         let sessions = Arc::new(Memory::new(config.sessions.ttl, config.sessions.capacity));
+        let apps = config.models.routes().map(|route| (&route.app, &route.alias));
         Ok(Self {
             sessions,
+            breakers: Breakers::new(config.upstream.breaker, apps),
+            retries: Budget::new(Instant::now()),
             fingerprinter: Fingerprinter::random()?,
             limits,
             metrics: Arc::new(Metrics::new()),

@@ -12,7 +12,7 @@ use crate::ids::ChatSessionId;
 use crate::openai::Error;
 use crate::proxy::call::Call;
 use crate::proxy::error;
-use crate::session::Turn;
+use crate::proxy::failed::Failed;
 
 /// How long the transcript is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,7 +22,7 @@ const MAX_TRANSCRIPT_BYTES: usize = 16 << 20;
 
 impl Call {
     /// What is to be said in place of nothing: `None` if nothing is to be said.
-    pub(super) async fn fill(&mut self, named: Option<&ChatSessionId>) -> Result<Option<String>, Error> {
+    pub(super) async fn fill(&mut self, named: Option<&ChatSessionId>) -> Result<Option<String>, Failed> {
         match self.worker.shared.config.upstream.empty_reply {
             EmptyReply::Return => Ok(None),
             EmptyReply::Error => Err(self.said_nothing()),
@@ -33,7 +33,7 @@ impl Call {
                 self.exchange.record.metrics().answers_recovered.inc();
                 if !answer.is_alone {
                     // The session holds more than the client gets.
-                    self.plan.turn = None;
+                    self.attempt.doubt();
                 }
                 Ok(Some(answer.text))
             }
@@ -41,13 +41,13 @@ impl Call {
     }
 
     async fn last_answer(&mut self, named: Option<&ChatSessionId>) -> Option<LastAnswer> {
-        let session = named.or_else(|| self.plan.turn.as_ref().and_then(Turn::session))?.clone();
+        let session = named.or_else(|| self.attempt.session())?.clone();
         let deadline = (Instant::now() + PATIENCE).min(self.deadline);
         let id = self.exchange.record.request_id.clone();
         let started = std::time::Instant::now();
         let client = self.worker.client.clone();
         let asked = async {
-            let sent = client.transcript(&self.plan.key, &session, id.as_str(), deadline).await;
+            let sent = client.transcript(&self.attempt.key, &session, id.as_str(), deadline).await;
             let mut reply = sent.map_err(error::send_kind)?;
             let body = reply.body.collect(MAX_TRANSCRIPT_BYTES).await.map_err(error::body_kind)?;
             Ok((reply.status, body))
@@ -64,8 +64,8 @@ impl Call {
         }
     }
 
-    fn said_nothing(&mut self) -> Error {
+    fn said_nothing(&mut self) -> Failed {
         self.exchange.record.upstream_failed("empty");
-        Error::empty_reply()
+        Failed::said_nothing(Error::empty_reply())
     }
 }

@@ -25,6 +25,11 @@ pub struct Metrics {
     outcomes: Family<OutcomeLabels, Counter>,
     denials: Family<RuleLabels, Counter>,
     upstream_errors: Family<KindLabels, Counter>,
+    retries: Family<ReasonLabels, Counter>,
+    breaker_states: Family<AliasLabels, Gauge>,
+    breaker_changes: Family<BreakerLabels, Counter>,
+    /// Requests that another alias was asked for in the place of the one that failed.
+    pub fallbacks: Counter,
     /// Requests that are being answered.
     pub in_flight: Gauge,
     /// Sessions in the store.
@@ -69,6 +74,17 @@ struct KindLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BreakerLabels {
+    alias: Arc<str>,
+    to: &'static str,
+}
+
 /// 10 ms to 82 s: the buckets that OpenTelemetry names for model calls.
 fn long_buckets() -> Histogram {
     Histogram::new((0..14).map(|power| 0.01 * f64::from(1 << power)))
@@ -111,6 +127,10 @@ impl Metrics {
             outcomes,
             denials,
             upstream_errors,
+            retries: Family::default(),
+            breaker_states: Family::default(),
+            breaker_changes: Family::default(),
+            fallbacks: Counter::default(),
             in_flight: Gauge::default(),
             sessions: Gauge::default(),
             client_aborts: Counter::default(),
@@ -126,6 +146,18 @@ impl Metrics {
 
     fn register_plain(&mut self) {
         let registry = &mut self.registry;
+        registry.register("retries", "Calls of Chipp that were tried again, by reason", self.retries.clone());
+        registry.register(
+            "fallbacks",
+            "Calls of another alias in place of one that failed",
+            self.fallbacks.clone(),
+        );
+        registry.register(
+            "breaker_state",
+            "What an app's breaker lets through, by its first alias: 0 all, 1 one request, 2 nothing",
+            self.breaker_states.clone(),
+        );
+        registry.register("breaker_changes", "Breakers that opened and closed", self.breaker_changes.clone());
         registry.register("requests_in_flight", "Requests being answered", self.in_flight.clone());
         registry.register("sessions", "Sessions in the store", self.sessions.clone());
         registry.register("client_aborts", "Streams whose client went away", self.client_aborts.clone());
@@ -169,6 +201,17 @@ impl Metrics {
     /// An exchange with Chipp failed.
     pub fn upstream_error(&self, kind: &'static str) {
         self.upstream_errors.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// A call of Chipp is tried again.
+    pub fn retry(&self, reason: &'static str) {
+        self.retries.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// A breaker has changed: the word for what it does now, and the same as a number.
+    pub fn breaker(&self, alias: &Arc<str>, to: &'static str, level: i64) {
+        self.breaker_states.get_or_create(&AliasLabels { alias: Arc::clone(alias) }).set(level);
+        self.breaker_changes.get_or_create(&BreakerLabels { alias: Arc::clone(alias), to }).inc();
     }
 
     /// All of it, in `OpenMetrics` text.

@@ -13,6 +13,7 @@ use crate::translate::request::{OnParameter, Parameters};
 mod auth;
 mod models;
 mod reader;
+mod resilience;
 mod server;
 mod sessions;
 mod upstream;

@@ -22,9 +22,11 @@ use crate::translate::request::OnParameter;
 
 mod models;
 mod planned;
+mod resilience;
 
 pub(crate) use models::{RawEntry, RawModel, RawModels};
-pub(crate) use planned::{RawBreaker, RawCors, RawRedis, RawRetry, RawTls};
+pub(crate) use planned::{RawCors, RawRedis, RawTls};
+pub(crate) use resilience::{RawBreaker, RawRetry};
 
 /// The configuration of chipp-proxy.
 ///
@@ -88,9 +90,9 @@ pub(crate) struct RawUpstream {
     pub api_key_file: Option<Written<PathBuf>>,
     /// The four clocks of a call.
     pub timeouts: Option<RawTimeouts>,
-    /// What is tried again. Not supported yet.
+    /// What is tried again.
     pub retry: Option<RawRetry>,
-    /// When Chipp is left alone for a while. Not supported yet.
+    /// When an app is left alone for a while.
     pub breaker: Option<RawBreaker>,
     /// How the session of a first, streamed turn is learnt: `stream` (if the stream names it) or `buffer_first` (the
     /// turn is asked for unstreamed, and streamed when it is there). Default: stream.
