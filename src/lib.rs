@@ -60,6 +60,7 @@ pub mod ids;
 pub mod limits;
 pub mod openai;
 pub mod proxy;
+pub mod redis;
 pub mod sandbox;
 pub mod secret;
 pub mod session;
