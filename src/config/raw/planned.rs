@@ -1,7 +1,7 @@
 //! Sections of the file format that this version does not support: known, so that using one is a clear problem and
 //! an editor knows their keys.
 
-use super::{Deserialize, Duration, JsonSchema, List, PathBuf, Secret, Serialize, Written};
+use super::{Deserialize, Duration, JsonSchema, List, PathBuf, Serialize, Written};
 
 /// `upstream.retry`. Not supported yet.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -27,18 +27,6 @@ pub(crate) struct RawBreaker {
     pub window: Option<Written<Duration>>,
     /// How long it stays open.
     pub cooldown: Option<Written<Duration>>,
-}
-
-/// `redis`. Not supported yet.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct RawRedis {
-    /// `redis://host:6379`.
-    pub url: Option<Written<Secret>>,
-    /// A file that holds the URL, instead of `url`.
-    pub url_file: Option<Written<PathBuf>>,
-    /// What its keys begin with.
-    pub prefix: Option<Written<String>>,
 }
 
 /// `server.tls`. Not supported yet.
