@@ -163,11 +163,7 @@ fn sessions(sessions: &Sessions) -> Node {
 }
 
 fn redis(redis: &Redis) -> Node {
-    section([
-        ("url", text(MASK)),
-        ("prefix", text(&redis.prefix)),
-        ("timeout", duration(redis.timeout)),
-    ])
+    section([("url", text(MASK)), ("prefix", text(&redis.prefix)), ("timeout", duration(redis.timeout))])
 }
 
 fn rule(limit: NonZeroU32) -> Node {

@@ -37,7 +37,7 @@ pub(super) struct Call {
 
 impl Call {
     /// Plans the request.
-    pub(super) fn prepare(
+    pub(super) async fn prepare(
         worker: &Worker,
         caller: &Caller,
         mut exchange: Exchange,
@@ -46,7 +46,7 @@ impl Call {
     ) -> Result<Self, Box<Refused>> {
         let worker = worker.clone();
         let deadline = tokio::time::Instant::now() + worker.shared.config.upstream.timeouts.total;
-        match Plan::make(&worker.shared, caller, &mut exchange, hints, &client_body) {
+        match Plan::make(&worker.shared, caller, &mut exchange, hints, &client_body).await {
             Ok(plan) => Ok(Self { worker, exchange, plan, client_body, deadline }),
             Err(error) => Err(Refused::new(error, exchange)),
         }
@@ -66,7 +66,10 @@ impl Call {
             };
             let sent = self.worker.client.send(call).await;
             self.exchange.waited(started.elapsed());
-            let mut reply = sent.map_err(|failed| self.unsent(failed))?;
+            let mut reply = match sent {
+                Ok(reply) => reply,
+                Err(failed) => return Err(self.unsent(failed).await),
+            };
             if reply.status == 200 {
                 if self.is_forgotten(reply.session.as_ref()) {
                     self.replay()?;
@@ -83,7 +86,7 @@ impl Call {
                 self.replay()?;
                 continue;
             }
-            return Err(self.reported(&error, reply.status, reply.retry_after));
+            return Err(self.reported(&error, reply.status, reply.retry_after).await);
         }
     }
 
@@ -115,7 +118,7 @@ impl Call {
     }
 
     /// The answer is complete. The session is kept if Chipp holds just what the client got.
-    pub(super) fn settle(
+    pub(super) async fn settle(
         &mut self,
         finish: chipp::FinishReason,
         named: Option<ChatSessionId>,
@@ -123,7 +126,7 @@ impl Call {
     ) {
         let Some(turn) = self.plan.turn.take() else { return };
         if self.plan.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter {
-            turn.complete(named, content, Instant::now());
+            turn.complete(named, content, Instant::now()).await;
         }
     }
 
@@ -143,20 +146,25 @@ impl Call {
     }
 
     /// No answer came.
-    fn unsent(&mut self, failed: upstream::SendError) -> Error {
+    async fn unsent(&mut self, failed: upstream::SendError) -> Error {
         self.exchange.record.upstream_failed(error::send_kind(failed));
         if failed.sent == upstream::Sent::Never {
-            self.put_back();
+            self.put_back().await;
         }
         error::unsent(failed)
     }
 
     /// Chipp answered with an error status.
-    fn reported(&mut self, reported: &chipp::ApiError, status: u16, retry_after: Option<Duration>) -> Error {
+    async fn reported(
+        &mut self,
+        reported: &chipp::ApiError,
+        status: u16,
+        retry_after: Option<Duration>,
+    ) -> Error {
         self.note(reported);
         // What is refused with these has not become part of a conversation.
         if matches!(status, 400 | 401 | 402 | 403 | 404 | 413 | 422 | 429) {
-            self.put_back();
+            self.put_back().await;
         }
         translate::failure::api_error(reported, self.facts(retry_after))
     }
@@ -188,9 +196,9 @@ impl Call {
         }
     }
 
-    fn put_back(&mut self) {
+    async fn put_back(&mut self) {
         if let Some(turn) = self.plan.turn.take() {
-            turn.untouched(Instant::now());
+            turn.untouched(Instant::now()).await;
         }
     }
 

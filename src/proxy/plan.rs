@@ -47,7 +47,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Reads, routes, admits, translates, and finds the session; what the answer's head will say of that is noted in
     /// `exchange`. The session is taken last: nothing fails after that.
-    pub(super) fn make(
+    pub(super) async fn make(
         shared: &Shared,
         caller: &Caller,
         exchange: &mut Exchange,
@@ -79,7 +79,7 @@ impl Plan {
             conversation: hints.conversation.as_deref(),
         });
         let mode = mode(shared.config.sessions.strategy, hints.session);
-        let turn = Turn::begin(&shared.sessions, mode, &scope, &messages, Instant::now());
+        let turn = Turn::begin(&shared.sessions, mode, &scope, &messages, Instant::now()).await;
         exchange.set_outcome(turn.outcome());
         let accept = if request.stream { Accept::Stream } else { Accept::Json };
         let unsent = messages.get(turn.holds()..).unwrap_or(&messages);

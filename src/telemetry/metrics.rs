@@ -2,6 +2,7 @@
 //! anything else that a caller could make up.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -25,9 +26,12 @@ pub struct Metrics {
     outcomes: Family<OutcomeLabels, Counter>,
     denials: Family<RuleLabels, Counter>,
     upstream_errors: Family<KindLabels, Counter>,
+    /// Without labels; a family, so that it is not there where no Redis is.
+    redis_up: Family<[(&'static str, &'static str); 0], Gauge>,
+    session_store_failures: Family<OperationLabels, Counter>,
     /// Requests that are being answered.
     pub in_flight: Gauge,
-    /// Sessions in the store.
+    /// Sessions in memory.
     pub sessions: Gauge,
     /// Streams whose client went away.
     pub client_aborts: Counter,
@@ -65,6 +69,11 @@ struct RuleLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabels {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabels {
+    operation: &'static str,
 }
 
 /// 10 ms to 82 s: the buckets that OpenTelemetry names for model calls.
@@ -109,6 +118,8 @@ impl Metrics {
             outcomes,
             denials,
             upstream_errors,
+            redis_up: Family::default(),
+            session_store_failures: Family::default(),
             in_flight: Gauge::default(),
             sessions: Gauge::default(),
             client_aborts: Counter::default(),
@@ -124,7 +135,7 @@ impl Metrics {
     fn register_plain(&mut self) {
         let registry = &mut self.registry;
         registry.register("requests_in_flight", "Requests being answered", self.in_flight.clone());
-        registry.register("sessions", "Sessions in the store", self.sessions.clone());
+        registry.register("sessions", "Sessions in memory", self.sessions.clone());
         registry.register("client_aborts", "Streams whose client went away", self.client_aborts.clone());
         registry.register("sessions_lost", "Sessions that Chipp had forgotten", self.sessions_lost.clone());
         registry.register(
@@ -136,6 +147,12 @@ impl Metrics {
             "stream_skipped_lines",
             "Malformed lines skipped in streams",
             self.skipped_lines.clone(),
+        );
+        registry.register("redis_up", "Whether Redis is there", self.redis_up.clone());
+        registry.register(
+            "session_store_failures",
+            "Times that Redis could not be asked for a session, or told of one",
+            self.session_store_failures.clone(),
         );
         registry.register("panics", "Handlers that panicked", self.panics.clone());
     }
@@ -161,6 +178,17 @@ impl Metrics {
     /// An exchange with Chipp failed.
     pub fn upstream_error(&self, kind: &'static str) {
         self.upstream_errors.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// Whether Redis is there.
+    pub fn redis_up(&self, is_up: bool) {
+        self.redis_up.get_or_create(&[]).set(is_up.into());
+    }
+
+    /// How often the session store has failed so far.
+    pub fn session_store_failures(&self, operation: &'static str, so_far: u64) {
+        let counter = self.session_store_failures.get_or_create(&OperationLabels { operation });
+        counter.inner().store(so_far, Ordering::Relaxed);
     }
 
     /// All of it, in `OpenMetrics` text.

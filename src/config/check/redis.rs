@@ -28,7 +28,8 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawRedis, sessions: SessionSt
         Read::Bad => return None,
         Read::Absent => {
             if sessions == SessionStore::Redis {
-                let message = "is needed with `sessions.store: redis`; write it like `redis://127.0.0.1:6379`";
+                let message =
+                    "is needed with `sessions.store: redis`; write it like `redis://127.0.0.1:6379`";
                 reader.problem("redis.url", message);
             }
             return None;
