@@ -60,7 +60,7 @@ impl Call {
                 }
                 Decision::GiveUp(why) => {
                     match failed.session {
-                        Session::Same => self.attempt.put_back(),
+                        Session::Same => self.attempt.put_back().await,
                         Session::Fresh => self.attempt.doubt(),
                     }
                     let has_tried = calls > 1 || why == Why::NoBudget;
