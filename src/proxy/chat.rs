@@ -50,7 +50,7 @@ pub async fn chat(
     hints: Hints,
     body: Bytes,
 ) -> Result<Answer, Box<Refused>> {
-    let call = Call::prepare(worker, caller, exchange, hints, body)?;
+    let call = Call::prepare(worker, caller, exchange, hints, &body)?;
     match call.ask.accept {
         Accept::Json => call.answer().await,
         Accept::Stream => stream::start(call).await,
