@@ -81,6 +81,10 @@ impl Call {
             return Decision::GiveUp(Why::NotWanted);
         };
         let shared = &self.worker.shared;
+        if !shared.breakers.is_closed(&self.attempt.route.app) {
+            // Another call would not get through, and its refusal would hide what the app said.
+            return Decision::GiveUp(Why::NotWanted);
+        }
         let so_far = SoFar {
             calls,
             left: self.deadline.saturating_duration_since(tokio::time::Instant::now()),
