@@ -10,7 +10,6 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::web::Payload;
 use actix_web::{App, HttpRequest, HttpServer, web};
-use anyhow::Context as _;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::api;
@@ -59,7 +58,7 @@ impl Application {
         let tls = Arc::new(upstream::Tls::load(&config.upstream)?);
         // Built once here, so that what is wrong is told at the start and not by each worker.
         Client::new(&tls, &config.upstream)?;
-        let shared = Arc::new(Shared::new(config).context("the system gives no randomness")?);
+        let shared = Arc::new(Shared::new(config)?);
         let settings = &shared.config.server;
         let (public, listen) = bind_public(&shared, &tls)?;
         let admin = settings.admin.map(|at| bind_admin(&shared, at)).transpose()?;
@@ -95,10 +94,16 @@ impl Application {
         let mut public = actix_rt::spawn(public);
         let admin = admin.map(actix_rt::spawn);
         let sweeper = actix_rt::spawn(sweep(Arc::clone(&shared)));
+        // On this runtime and not on a worker's: the connection outlives all of them.
+        let keeper = actix_rt::spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.keep_redis().await }
+        });
         tokio::select! {
             () = stop => drain(&shared).await,
             ended = &mut public => {
                 sweeper.abort();
+                keeper.abort();
                 return ended.map_err(io::Error::other)?;
             }
         }
@@ -108,7 +113,9 @@ impl Application {
             admin.await.map_err(io::Error::other)??;
         }
         sweeper.abort();
-        public.await.map_err(io::Error::other)?
+        let ended = public.await;
+        keeper.abort();
+        ended.map_err(io::Error::other)?
     }
 }
 

@@ -13,7 +13,7 @@
 //! | roof | `main`, [`cli`], [`app`], [`sandbox`] | wiring, signals, exit codes |
 //! | 3 | [`api`] | HTTP towards clients: routes, headers, bodies, the one place where an error becomes HTTP |
 //! | 2 | [`proxy`] | the use case: one exchange from its start to its settlement |
-//! | 1 | [`session`] [`limits`] [`upstream`] [`config`] [`telemetry`] | state and IO, at their rims only |
+//! | 1 | [`session`] [`limits`] [`upstream`] [`redis`] [`config`] [`telemetry`] | state and IO, at their rims only |
 //! | ground | [`openai`] [`chipp`] [`translate`] [`catalog`] [`ids`] [`secret`] | pure: no IO, no clock, no framework |
 //! | annexe | [`emulator`] | a pretend Chipp; it imports nothing of the code that it judges |
 //!
@@ -62,6 +62,7 @@ pub mod ids;
 pub mod limits;
 pub mod openai;
 pub mod proxy;
+pub mod redis;
 pub mod sandbox;
 pub mod secret;
 pub mod session;

@@ -8,7 +8,8 @@ use crate::proxy::Shared;
 
 /// Answers any request on the admin address.
 ///
-/// `/healthz`: the process lives. `/readyz`: it takes requests. `/metrics`: counters.
+/// `/healthz`: the process lives. `/readyz`: it takes requests; well or, in a part that it can do without, badly.
+/// `/metrics`: counters.
 pub fn answer(shared: &Shared, request: &HttpRequest) -> HttpResponse {
     let path = request.path();
     if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
@@ -20,11 +21,14 @@ pub fn answer(shared: &Shared, request: &HttpRequest) -> HttpResponse {
     match path {
         "/metrics" => {
             let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            HttpResponse::Ok().insert_header((CONTENT_TYPE, text)).body(shared.metrics.render())
+            HttpResponse::Ok().insert_header((CONTENT_TYPE, text)).body(shared.render_metrics())
         }
         "/readyz" if shared.draining.is_cancelled() => HttpResponse::ServiceUnavailable()
             .content_type("application/json")
             .body(r#"{"status":"draining"}"#),
+        "/readyz" if shared.redis.as_ref().is_some_and(|redis| !redis.is_up()) => HttpResponse::Ok()
+            .content_type("application/json")
+            .body(r#"{"status":"degraded","detail":{"redis":"away: conversations are replayed"}}"#),
         _ => HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#),
     }
 }

@@ -3,7 +3,7 @@
 use schemars::{Schema, json_schema};
 
 use super::written::FromText;
-use super::{EmptyReply, Fault, LearnSession, LogFormat, Strategy};
+use super::{EmptyReply, Fault, LearnSession, LogFormat, SessionStore, Strategy};
 use crate::catalog::{Images, Tools};
 use crate::translate::request::OnParameter;
 
@@ -42,9 +42,9 @@ pub(crate) enum Mode {
     Passthrough,
 }
 
-/// `sessions.store`, `limits.store`: one so far.
+/// `limits.store`: one so far.
 #[derive(Clone, Copy)]
-pub(crate) struct Store;
+pub(crate) struct LimitsStore;
 
 /// `limits.on_store_failure`: without effect on the one store there is, which cannot fail.
 #[derive(Clone, Copy)]
@@ -55,7 +55,12 @@ impl Choice for Mode {
         &[("open", Some(Self::Open)), ("keys", Some(Self::Keys)), ("passthrough", Some(Self::Passthrough))];
 }
 
-impl Choice for Store {
+impl Choice for SessionStore {
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("memory", Some(Self::Memory)), ("redis", Some(Self::Redis))];
+}
+
+impl Choice for LimitsStore {
     const WORDS: &'static [(&'static str, Option<Self>)] = &[("memory", Some(Self)), ("redis", None)];
 }
 

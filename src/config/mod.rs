@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::catalog::Catalog;
+use crate::secret::Secret;
 use crate::translate::request::Parameters;
 
 mod check;
@@ -48,6 +49,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// How much they may call.
     pub limits: Limits,
+    /// `redis`, for whatever is kept there; there if `redis.url` is set.
+    pub redis: Option<Redis>,
     /// What becomes of parameters that Chipp has not.
     pub parameters: Parameters,
     /// What is told to operators.
@@ -169,9 +172,11 @@ pub struct ClientKey {
 pub struct Sessions {
     /// How a request finds its session.
     pub strategy: Strategy,
+    /// Where sessions are kept.
+    pub store: SessionStore,
     /// How long an unused session is remembered.
     pub ttl: Duration,
-    /// How many are remembered.
+    /// How many are remembered, in memory.
     pub capacity: usize,
     /// Headers that may carry a user's id; lower case.
     pub user_headers: Vec<String>,
@@ -186,6 +191,26 @@ pub enum Strategy {
     Conversation,
     /// Never: always the full history.
     Off,
+}
+
+/// `sessions.store`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionStore {
+    /// In the process.
+    Memory,
+    /// In Redis, where all replicas find them; `Config::redis` is there then.
+    Redis,
+}
+
+/// `redis`.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    /// `redis://…`, `rediss://…` or `unix://…`, checked; it may hold a password.
+    pub url: Secret,
+    /// What its keys begin with.
+    pub prefix: String,
+    /// How long one call may take.
+    pub timeout: Duration,
 }
 
 /// `limits`: requests per minute, each optional.

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::choice::word;
-use super::{Auth, Breaker, ClientKey, Config, Retry, Sessions, Timeouts};
+use super::{Auth, Breaker, ClientKey, Config, Redis, Retry, Sessions, Timeouts};
 use crate::catalog::Route;
 
 /// What stands for a secret.
@@ -35,7 +35,7 @@ impl Config {
     }
 
     fn node(&self) -> Node {
-        section([
+        let mut keys = vec![
             ("server", self.server_node()),
             ("upstream", self.upstream_node()),
             (
@@ -47,6 +47,9 @@ impl Config {
             ("auth", auth(&self.auth)),
             ("sessions", sessions(&self.sessions)),
             ("limits", self.limits_node()),
+        ];
+        keys.extend(self.redis.as_ref().map(|settings| ("redis", redis(settings))));
+        keys.extend([
             (
                 "parameters",
                 section([
@@ -62,7 +65,8 @@ impl Config {
                     ("otlp", text("off")),
                 ]),
             ),
-        ])
+        ]);
+        section(keys)
     }
 
     fn server_node(&self) -> Node {
@@ -173,13 +177,17 @@ fn client_key(key: &ClientKey) -> Node {
 fn sessions(sessions: &Sessions) -> Node {
     section([
         ("strategy", text(word(sessions.strategy))),
-        ("store", text("memory")),
+        ("store", text(word(sessions.store))),
         ("ttl", duration(sessions.ttl)),
         ("capacity", number(sessions.capacity)),
         ("user_headers", texts(&sessions.user_headers)),
         ("conversation_headers", texts(&sessions.conversation_headers)),
         ("expose", Node::Bool(false)),
     ])
+}
+
+fn redis(redis: &Redis) -> Node {
+    section([("url", text(MASK)), ("prefix", text(&redis.prefix)), ("timeout", duration(redis.timeout))])
 }
 
 fn rule(limit: NonZeroU32) -> Node {

@@ -38,7 +38,7 @@ pub(super) struct Call {
 
 impl Call {
     /// Plans the request.
-    pub(super) fn prepare(
+    pub(super) async fn prepare(
         worker: &Worker,
         caller: &Caller,
         mut exchange: Exchange,
@@ -47,7 +47,7 @@ impl Call {
     ) -> Result<Self, Box<Refused>> {
         let worker = worker.clone();
         let deadline = tokio::time::Instant::now() + worker.shared.config.upstream.timeouts.total;
-        match plan::make(&worker.shared, caller, &mut exchange, hints, client_body) {
+        match plan::make(&worker.shared, caller, &mut exchange, hints, client_body).await {
             Ok((ask, attempt)) => {
                 worker.shared.retries.earn();
                 Ok(Self { worker, exchange, ask, attempt, deadline })
@@ -117,7 +117,7 @@ impl Call {
     }
 
     /// The answer is complete. The session is kept if Chipp holds just what the client got.
-    pub(super) fn settle(
+    pub(super) async fn settle(
         &mut self,
         finish: chipp::FinishReason,
         named: Option<ChatSessionId>,
@@ -128,7 +128,7 @@ impl Call {
         }
         let Some(turn) = self.attempt.turn.take() else { return };
         if self.ask.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter {
-            turn.complete(named, content, Instant::now());
+            turn.complete(named, content, Instant::now()).await;
         }
     }
 

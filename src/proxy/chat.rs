@@ -50,9 +50,10 @@ pub async fn chat(
     hints: Hints,
     body: Bytes,
 ) -> Result<Answer, Box<Refused>> {
-    let call = Call::prepare(worker, caller, exchange, hints, &body)?;
+    let call = Call::prepare(worker, caller, exchange, hints, &body).await?;
     match call.ask.accept {
-        Accept::Json => call.answer().await,
+        // Apart, as a stream's opening is: else the future of every request had to have room for both.
+        Accept::Json => Box::pin(call.answer()).await,
         Accept::Stream => stream::start(call).await,
     }
 }
@@ -66,7 +67,7 @@ impl Call {
             () = shared.deadline.cancelled() => Err(Error::shutting_down()),
         };
         match fetched {
-            Ok(reply) => Ok(self.finish(reply)),
+            Ok(reply) => Ok(self.finish(reply).await),
             Err(error) => Err(self.refuse(error)),
         }
     }
@@ -109,13 +110,14 @@ impl Call {
         Ok(Some(answer))
     }
 
-    fn finish(mut self, reply: chipp::Reply) -> Answer {
+    async fn finish(mut self, reply: chipp::Reply) -> Answer {
         let mut content = reply.text;
         if !self.ask.cutter.is_idle() {
             content = self.ask.cutter.push(&content);
             content.push_str(&self.ask.cutter.finish());
         }
-        self.settle(reply.finish, reply.session, &content);
+        // Before the answer is sent: the client's next request is to find the session.
+        self.settle(reply.finish, reply.session, &content).await;
         let usage = self.usage(reply.usage, content.len());
         let completion = Completion {
             id: &CompletionId::mint(),

@@ -59,6 +59,12 @@ enum Phase {
     Ended,
 }
 
+/// How an answer that is complete ends.
+struct Ending {
+    reason: chipp::FinishReason,
+    then: Phase,
+}
+
 impl Live {
     /// Sends the request, and reads on until the answer has shown that it is one, by text or by its end.
     pub(super) async fn open(mut call: Call) -> Result<Self, Box<Refused>> {
@@ -110,7 +116,9 @@ impl Live {
                 Phase::Ended => return None,
             }
             while let Some(event) = self.events.pop_front() {
-                self.write(event, &mut out);
+                if let Some(end) = self.write(event, &mut out) {
+                    self.end(end, &mut out).await;
+                }
                 if self.phase != Phase::Speaking {
                     return Some(out.into());
                 }
@@ -144,7 +152,8 @@ impl Live {
         }
     }
 
-    fn write(&mut self, event: Event, out: &mut Vec<u8>) {
+    /// Writes what can be written at once; an end is for the caller to write.
+    fn write(&mut self, event: Event, out: &mut Vec<u8>) -> Option<Ending> {
         match event {
             Event::Text(text) if self.call.ask.cutter.is_idle() => {
                 // Who speaks on after all has not been complete.
@@ -156,9 +165,8 @@ impl Live {
                 let text = self.call.ask.cutter.push(&text);
                 self.speak(&text, out);
                 if self.call.ask.cutter.cut().is_some() {
-                    self.end(chipp::FinishReason::Stop, out);
                     // The rest is not wanted; leaving closes Chipp's connection.
-                    self.phase = Phase::Ended;
+                    return Some(Ending { reason: chipp::FinishReason::Stop, then: Phase::Ended });
                 }
             }
             Event::Session(session) => self.name(session),
@@ -170,13 +178,14 @@ impl Live {
             Event::Finish(reason) => {
                 let rest = self.call.ask.cutter.finish();
                 self.speak(&rest, out);
-                self.end(reason, out);
+                return Some(Ending { reason, then: Phase::Lingering });
             }
             Event::Failure(failure) => {
                 let error = self.call.failure(&failure).error;
                 self.fail(&error, out);
             }
         }
+        None
     }
 
     fn speak(&mut self, text: &str, out: &mut Vec<u8>) {
@@ -198,17 +207,17 @@ impl Live {
     }
 
     /// The answer is complete. The session is put away first, so that the client's next request finds it.
-    fn end(&mut self, reason: chipp::FinishReason, out: &mut Vec<u8>) {
+    async fn end(&mut self, end: Ending, out: &mut Vec<u8>) {
         if self.is_doubtful {
             self.call.attempt.doubt();
         }
         let named = self.named.take().or_else(|| self.source.named.take());
-        self.call.settle(reason, named, &self.answer);
+        self.call.settle(end.reason, named, &self.answer).await;
         let usage = self.call.usage(self.usage, self.answer.len());
-        let reason = translate::reply::finish_reason(reason, self.call.ask.cutter.cut());
+        let reason = translate::reply::finish_reason(end.reason, self.call.ask.cutter.cut());
         self.writer.finish(reason, usage, out);
         self.count_skipped();
-        self.phase = Phase::Lingering;
+        self.phase = end.then;
     }
 
     fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {

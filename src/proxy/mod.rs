@@ -26,9 +26,10 @@ pub use caller::Caller;
 pub use exchange::{Exchange, Head, Hints, Refused, SessionWish};
 pub use stream::Frames;
 
-use crate::config::{Auth, Config};
+use crate::config::{Auth, Config, SessionStore};
 use crate::limits::Limits;
-use crate::session::{Fingerprinter, Memory};
+use crate::redis::{OpenError, Redis};
+use crate::session::{Fingerprinter, Memory, Remote, Store};
 use crate::telemetry::Metrics;
 use crate::upstream;
 use crate::upstream::breaker::Breakers;
@@ -43,7 +44,9 @@ pub struct Shared {
     /// The configuration.
     pub config: Config,
     /// The sessions that are known.
-    pub sessions: Arc<Memory>,
+    pub sessions: Arc<Store>,
+    /// What is shared with other replicas, if anything is.
+    pub redis: Option<Arc<Redis>>,
     /// The key of all hashes.
     pub fingerprinter: Fingerprinter,
     /// The limits' buckets.
@@ -62,23 +65,44 @@ pub struct Shared {
     pub deadline: CancellationToken,
 }
 
+/// Why a process cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no key for the hashes.
+    #[error("the system gives no randomness")]
+    NoRandomness(#[from] getrandom::Error),
+    /// There is no store for the sessions.
+    #[error(transparent)]
+    Redis(#[from] OpenError),
+}
+
 impl Shared {
     /// Everything at its beginning.
     ///
     /// # Errors
-    /// The system has no randomness to give.
-    pub fn new(config: Config) -> Result<Self, getrandom::Error> {
+    /// The system has no randomness to give, or Redis is not built in.
+    pub fn new(config: Config) -> Result<Self, StartError> {
         let of_keys = match &config.auth {
             Auth::Keys(keys) => keys.iter().filter_map(|key| key.requests_per_minute).collect(),
             Auth::Open | Auth::Passthrough => Vec::new(),
         };
         let of_models = config.models.routes().filter_map(|route| route.requests_per_minute);
         let limits = Limits::new(config.limits, of_keys.into_iter().chain(of_models));
-        let sessions = Arc::new(Memory::new(config.sessions.ttl, config.sessions.capacity));
         let apps = config.models.routes().map(|route| (&route.app, &route.alias));
+        let breakers = Breakers::new(config.upstream.breaker, apps);
+        let settings = &config.sessions;
+        let (sessions, redis) = match &config.redis {
+            Some(at) if settings.store == SessionStore::Redis => {
+                let redis = Arc::new(Redis::open(&at.url, at.timeout)?);
+                let remote = Remote::new(Arc::clone(&redis), at.prefix.clone(), settings.ttl);
+                (Store::Redis(remote), Some(redis))
+            }
+            _ => (Store::Memory(Memory::new(settings.ttl, settings.capacity)), None),
+        };
         Ok(Self {
-            sessions,
-            breakers: Breakers::new(config.upstream.breaker, apps),
+            sessions: Arc::new(sessions),
+            redis,
+            breakers,
             retries: Budget::new(Instant::now()),
             fingerprinter: Fingerprinter::random()?,
             limits,
@@ -94,7 +118,27 @@ impl Shared {
     pub fn sweep(&self) {
         self.sessions.sweep(Instant::now());
         self.limits.sweep();
-        self.metrics.sessions.set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
+        self.metrics.sessions.set(i64::try_from(self.sessions.len_in_memory()).unwrap_or(i64::MAX));
+    }
+
+    /// Keeps Redis connected, if there is one, for as long as it is polled: on a runtime that outlives the workers.
+    pub async fn keep_redis(&self) {
+        if let (Some(redis), Store::Redis(sessions)) = (&self.redis, &*self.sessions) {
+            redis.keep(async |link| sessions.agree(link, &self.fingerprinter).await).await;
+        }
+    }
+
+    /// The counters as text, with those that are not counted as they happen.
+    pub fn render_metrics(&self) -> String {
+        if let Some(redis) = &self.redis {
+            self.metrics.redis_up(redis.is_up());
+        }
+        if let Store::Redis(sessions) = &*self.sessions {
+            let failures = sessions.failures();
+            self.metrics.session_store_failures("take", failures.takes);
+            self.metrics.session_store_failures("put", failures.puts);
+        }
+        self.metrics.render()
     }
 }
 

@@ -25,7 +25,6 @@ impl Call {
         let mut fallbacks = asked.fallbacks.iter();
         let mut first: Option<Error> = None;
         loop {
-            // The one place where a call is awaited: a second one would make the future of every request larger.
             let failed = match self.persist(&once).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
@@ -62,7 +61,7 @@ impl Call {
                 }
                 Decision::GiveUp(why) => {
                     match failed.session {
-                        Session::Same => self.attempt.put_back(),
+                        Session::Same => self.attempt.put_back().await,
                         Session::Fresh => self.attempt.doubt(),
                     }
                     let has_tried = calls > 1 || why == Why::NoBudget;

@@ -63,7 +63,7 @@ pub(super) struct Attempt {
 
 /// Reads, routes, admits, translates, and finds the session; what the answer's head will say of that is noted in
 /// `exchange`. The session is taken last: nothing fails after that.
-pub(super) fn make(
+pub(super) async fn make(
     shared: &Shared,
     caller: &Caller,
     exchange: &mut Exchange,
@@ -93,7 +93,7 @@ pub(super) fn make(
     let (key, key_owner) = key(caller, &route).ok_or_else(Error::internal)?;
     let scope = scope(shared, &caller.digest, user, &hints, &route);
     let mode = mode(shared.config.sessions.strategy, hints.session);
-    let turn = Turn::begin(&shared.sessions, mode, &scope, &messages, Instant::now());
+    let turn = Turn::begin(&shared.sessions, mode, &scope, &messages, Instant::now()).await;
     exchange.set_outcome(turn.outcome());
     let wanted = if request.stream { Accept::Stream } else { Accept::Json };
     let accept = accept(shared, wanted, &turn);
@@ -150,13 +150,8 @@ impl Ask {
         };
         let user = self.hints.user.as_deref().or(request.user.as_deref());
         let scope = scope(shared, &self.credential, user, &self.hints, route);
-        let mode = if self.mode == Mode::Off { Mode::Off } else { Mode::Fresh };
-        let turn = Turn::begin(&shared.sessions, mode, &scope, &messages, Instant::now());
-        let has_past = messages.iter().any(|message| message.role == chipp::Role::Assistant);
-        let outcome = match self.mode {
-            Mode::Conversation if has_past => Outcome::Replayed,
-            Mode::Conversation | Mode::Fresh | Mode::Off => turn.outcome(),
-        };
+        let turn = Turn::apart(&shared.sessions, self.mode, &scope, &messages);
+        let outcome = turn.outcome();
         let accept = accept(shared, self.accept, &turn);
         let attempt = Attempt {
             body: request_body(route, accept, None, &messages),
@@ -177,9 +172,9 @@ impl Attempt {
     }
 
     /// Puts the session back: Chipp cannot have seen the turn.
-    pub(super) fn put_back(&mut self) {
+    pub(super) async fn put_back(&mut self) {
         if let Some(turn) = self.turn.take() {
-            turn.untouched(Instant::now());
+            turn.untouched(Instant::now()).await;
         }
     }
 

@@ -3,15 +3,19 @@
 //! One incremental BLAKE3 pass over the history; at each answer in it the state so far is a *head*. The key of
 //! the pass is the scope, so a head from one scope is never one in another, and nobody outside can compute any.
 
+use std::sync::{PoisonError, RwLock};
+
 use crate::chipp::{Message, Role};
 
 /// How many beginnings of a history are looked up, the longest first. A session that holds less than the last
 /// that many answers is replayed: deep branches are rare, and a look-up must stay bounded.
 pub(super) const MAX_CANDIDATES: usize = 32;
 
-/// The key of all hashes of a process (or of all replicas that share a store).
+/// The key of all hashes of a process, or of all replicas that share a store.
+///
+/// A turn hashes with the key that was there when it began.
 pub struct Fingerprinter {
-    key: [u8; blake3::KEY_LEN],
+    key: RwLock<[u8; blake3::KEY_LEN]>,
 }
 
 /// What parts one caller's conversations from another's.
@@ -40,19 +44,30 @@ pub struct Head([u8; 16]);
 pub struct History(blake3::Hasher);
 
 impl Fingerprinter {
-    /// With a key that nobody knows: for a store that dies with the process.
+    /// With a key that nobody knows.
     ///
     /// # Errors
     /// The system has no randomness to give.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut key = [0; blake3::KEY_LEN];
         getrandom::fill(&mut key)?;
-        Ok(Self { key })
+        Ok(Self { key: RwLock::new(key) })
+    }
+
+    pub(super) fn key(&self) -> [u8; blake3::KEY_LEN] {
+        *self.key.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on with another key. What was kept under the one before is not found any more.
+    pub(super) fn adopt(&self, key: [u8; blake3::KEY_LEN]) {
+        if self.key() != key {
+            *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
+        }
     }
 
     /// The scope of a request.
     pub fn scope(&self, parts: ScopeParts<'_>) -> Scope {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        let mut hasher = blake3::Hasher::new_keyed(&self.key());
         let texts = [Some(parts.credential), parts.user.map(str::as_bytes), Some(parts.app.as_bytes())];
         for text in texts.into_iter().chain([parts.conversation.map(str::as_bytes)]) {
             // Length and presence go in as well, so that no two lists of parts run into one.
@@ -65,7 +80,7 @@ impl Fingerprinter {
 
     /// A short keyed hash of some text, to tell callers apart without keeping what they sent.
     pub fn digest(&self, text: &[u8]) -> [u8; 16] {
-        first_half(blake3::keyed_hash(&self.key, text))
+        first_half(blake3::keyed_hash(&self.key(), text))
     }
 }
 
@@ -73,6 +88,12 @@ impl Scope {
     /// Enough of it to count by.
     pub fn short(&self) -> [u8; 16] {
         first_half(blake3::Hash::from_bytes(self.0))
+    }
+}
+
+impl Head {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -8,16 +8,23 @@
 //! - [`Turn::untouched`]: Chipp cannot have seen the turn: kept under the old head;
 //! - dropped: anything else. When in doubt the session is forgotten, and the next turn replays the history.
 //!
+//! Sessions are kept in memory, or in Redis for several replicas. Redis is asked once before a turn and told once
+//! after it, and a turn is served if it is away.
+//!
 //! The room knows Chipp's messages, not OpenAI's, and nothing of HTTP.
 
 mod fingerprint;
 mod memory;
+mod remote;
+mod store;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use fingerprint::{Fingerprinter, Head, History, Scope, ScopeParts};
 pub use memory::Memory;
+pub use remote::{Failures, Remote};
+pub use store::Store;
 
 use crate::chipp;
 use crate::ids::ChatSessionId;
@@ -61,7 +68,7 @@ pub enum Mode {
 /// One turn of a conversation, from the look-up to its settlement.
 #[derive(Debug)]
 pub struct Turn {
-    store: Arc<Memory>,
+    store: Arc<Store>,
     mode: Mode,
     /// The hash of the whole request, to go on with the answer.
     history: History,
@@ -80,25 +87,41 @@ struct Taken {
 
 impl Turn {
     /// Hashes the history and takes the session that holds the longest beginning of it, if there is one.
-    pub fn begin(
-        store: &Arc<Memory>,
+    pub async fn begin(
+        store: &Arc<Store>,
         mode: Mode,
         scope: &Scope,
         messages: &[chipp::Message<'_>],
         now: Instant,
     ) -> Self {
+        let (mut turn, heads) = Self::unlinked(store, mode, scope, messages);
+        if mode == Mode::Conversation {
+            turn.taken = store.take(&heads, now).await.and_then(|(place, session)| {
+                let (holds, head) = *heads.get(place)?;
+                Some(Taken { head, session, holds })
+            });
+        }
+        turn
+    }
+
+    /// A turn in a session of its own, whatever the mode; that session may be gone on with later, unless the mode is
+    /// [`Mode::Off`].
+    pub fn apart(store: &Arc<Store>, mode: Mode, scope: &Scope, messages: &[chipp::Message<'_>]) -> Self {
+        Self::unlinked(store, mode, scope, messages).0
+    }
+
+    fn unlinked(
+        store: &Arc<Store>,
+        mode: Mode,
+        scope: &Scope,
+        messages: &[chipp::Message<'_>],
+    ) -> (Self, Vec<(usize, Head)>) {
         let (history, heads) = match mode {
-            Mode::Conversation => History::of(scope, messages),
-            Mode::Fresh => (History::of(scope, messages).0, Vec::new()),
+            Mode::Conversation | Mode::Fresh => History::of(scope, messages),
             Mode::Off => (History::new(scope), Vec::new()),
         };
-        let mut candidates = heads.into_iter();
-        let taken = candidates.find_map(|(holds, head)| {
-            let session = store.take(head, now)?;
-            Some(Taken { head, session, holds })
-        });
         let has_past = messages.iter().any(|message| message.role == chipp::Role::Assistant);
-        Self { store: Arc::clone(store), mode, history, has_past, taken }
+        (Self { store: Arc::clone(store), mode, history, has_past, taken: None }, heads)
     }
 
     /// The session to go on with.
@@ -132,9 +155,9 @@ impl Turn {
     }
 
     /// Chipp cannot have seen the turn: the session is as it was.
-    pub fn untouched(self, now: Instant) {
+    pub async fn untouched(self, now: Instant) {
         if let Some(taken) = self.taken {
-            self.store.put(taken.head, taken.session, now);
+            self.store.put(taken.head, taken.session, now).await;
         }
     }
 
@@ -142,14 +165,14 @@ impl Turn {
     ///
     /// `named` is the session that the reply named; without a name, a session that was gone on with is taken at its word.
     /// An empty answer settles nothing: what Chipp wrote into the session for it is unknown.
-    pub fn complete(mut self, named: Option<ChatSessionId>, answer: &str, now: Instant) {
+    pub async fn complete(mut self, named: Option<ChatSessionId>, answer: &str, now: Instant) {
         let session = named.or_else(|| self.taken.take().map(|taken| taken.session));
         let Some(session) = session.filter(|_| self.mode != Mode::Off && !answer.trim_end().is_empty())
         else {
             return;
         };
         self.history.push(chipp::Role::Assistant, answer);
-        self.store.put(self.history.head(), session, now);
+        self.store.put(self.history.head(), session, now).await;
     }
 }
 

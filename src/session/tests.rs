@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::chipp::{Message, Role};
 
@@ -16,15 +18,26 @@ fn session(text: &str) -> ChatSessionId {
     ChatSessionId::parse(text).unwrap()
 }
 
+/// Memory is never waited for.
+trait Ready: Future {
+    fn ready(self) -> Self::Output;
+}
+
+impl<F: Future> Ready for F {
+    fn ready(self) -> F::Output {
+        self.now_or_never().unwrap()
+    }
+}
+
 struct Room {
     fingerprinter: Fingerprinter,
-    store: Arc<Memory>,
+    store: Arc<Store>,
     now: Instant,
 }
 
 impl Room {
     fn new() -> Self {
-        let store = Arc::new(Memory::new(Duration::from_secs(60), 100));
+        let store = Arc::new(Store::Memory(Memory::new(Duration::from_secs(60), 100)));
         Self { fingerprinter: Fingerprinter::random().unwrap(), store, now: Instant::now() }
     }
 
@@ -34,7 +47,15 @@ impl Room {
     }
 
     fn begin(&self, user: &str, texts: &[&str]) -> Turn {
-        Turn::begin(&self.store, Mode::Conversation, &self.scope(user), &history(texts), self.now)
+        let scope = self.scope(user);
+        Turn::begin(&self.store, Mode::Conversation, &scope, &history(texts), self.now).ready()
+    }
+
+    fn memory(&self) -> &Memory {
+        match &*self.store {
+            Store::Memory(memory) => memory,
+            Store::Redis(_) => unreachable!("not in these tests"),
+        }
     }
 }
 
@@ -43,12 +64,12 @@ fn a_conversation_goes_on_in_its_session() {
     let room = Room::new();
     let first = room.begin("ann", &["hi"]);
     assert_eq!((first.outcome(), first.holds()), (Outcome::New, 0));
-    first.complete(Some(session("s1")), "hello \n", room.now);
+    first.complete(Some(session("s1")), "hello \n", room.now).ready();
 
     let second = room.begin("ann", &["hi", "hello", "how are you?"]);
     assert_eq!((second.outcome(), second.holds()), (Outcome::Continued, 2));
     assert_eq!(second.session(), Some(&session("s1")));
-    second.complete(None, "fine", room.now);
+    second.complete(None, "fine", room.now).ready();
 
     let third = room.begin("ann", &["hi", "hello", "how are you?", "fine", "good"]);
     assert_eq!((third.outcome(), third.holds()), (Outcome::Continued, 4));
@@ -57,29 +78,29 @@ fn a_conversation_goes_on_in_its_session() {
 #[test]
 fn a_session_serves_one_request_at_a_time() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
     let first = room.begin("ann", &["hi", "hello", "a"]);
     let second = room.begin("ann", &["hi", "hello", "b"]);
     assert_eq!(first.outcome(), Outcome::Continued);
     assert_eq!(second.outcome(), Outcome::Replayed);
-    first.untouched(room.now);
+    first.untouched(room.now).ready();
     assert_eq!(room.begin("ann", &["hi", "hello", "c"]).outcome(), Outcome::Continued);
 }
 
 #[test]
 fn in_doubt_a_session_is_forgotten() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
     drop(room.begin("ann", &["hi", "hello", "a"]));
     assert_eq!(room.begin("ann", &["hi", "hello", "a"]).outcome(), Outcome::Replayed);
-    assert!(room.store.is_empty());
+    assert!(room.memory().is_empty());
 }
 
 #[test]
 fn an_edit_or_a_regeneration_replays() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
-    room.begin("ann", &["hi", "hello", "a"]).complete(None, "b", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
+    room.begin("ann", &["hi", "hello", "a"]).complete(None, "b", room.now).ready();
     assert_eq!(room.begin("ann", &["hi", "hello", "a"]).outcome(), Outcome::Replayed);
     assert_eq!(room.begin("ann", &["hey", "hello", "a", "b", "c"]).outcome(), Outcome::Replayed);
     assert_eq!(room.begin("ann", &["hi", "hello", "a", "b", "c"]).outcome(), Outcome::Continued);
@@ -88,7 +109,7 @@ fn an_edit_or_a_regeneration_replays() {
 #[test]
 fn a_made_up_answer_after_ours_goes_in_with_the_new_messages() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
     let turn = room.begin("ann", &["hi", "hello", "a", "made up", "b"]);
     assert_eq!((turn.outcome(), turn.holds()), (Outcome::Continued, 2));
 }
@@ -96,7 +117,7 @@ fn a_made_up_answer_after_ours_goes_in_with_the_new_messages() {
 #[test]
 fn an_answer_at_the_end_leaves_something_to_send() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
     let turn = room.begin("ann", &["hi", "hello"]);
     assert_eq!((turn.outcome(), turn.holds()), (Outcome::Replayed, 0));
 }
@@ -104,7 +125,7 @@ fn an_answer_at_the_end_leaves_something_to_send() {
 #[test]
 fn scopes_do_not_mix() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
     assert_eq!(room.begin("bob", &["hi", "hello", "a"]).outcome(), Outcome::Replayed);
     let parts = |credential, user, app, conversation| ScopeParts { credential, user, app, conversation };
     let all = [
@@ -137,16 +158,17 @@ fn roles_and_borders_between_messages_count() {
 #[test]
 fn fresh_turns_take_nothing_but_are_kept_and_off_turns_are_not() {
     let room = Room::new();
-    let begin =
-        |mode, texts: &[&str]| Turn::begin(&room.store, mode, &room.scope("ann"), &history(texts), room.now);
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now);
+    let begin = |mode, texts: &[&str]| {
+        Turn::begin(&room.store, mode, &room.scope("ann"), &history(texts), room.now).ready()
+    };
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
     let fresh = begin(Mode::Fresh, &["hi", "hello", "a"]);
     assert_eq!((fresh.outcome(), fresh.session()), (Outcome::New, None));
-    fresh.complete(Some(session("s2")), "b", room.now);
+    fresh.complete(Some(session("s2")), "b", room.now).ready();
     let off = begin(Mode::Off, &["hi", "hello", "a"]);
     assert_eq!(off.outcome(), Outcome::Stateless);
-    off.complete(Some(session("s3")), "b", room.now);
-    assert_eq!(room.store.len(), 2);
+    off.complete(Some(session("s3")), "b", room.now).ready();
+    assert_eq!(room.memory().len(), 2);
     let next = room.begin("ann", &["hi", "hello", "a", "b", "c"]);
     assert_eq!(next.session(), Some(&session("s2")));
 }
@@ -154,8 +176,8 @@ fn fresh_turns_take_nothing_but_are_kept_and_off_turns_are_not() {
 #[test]
 fn an_empty_answer_settles_nothing() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), " \n", room.now);
-    assert!(room.store.is_empty());
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), " \n", room.now).ready();
+    assert!(room.memory().is_empty());
 }
 
 #[test]
@@ -191,10 +213,10 @@ fn equal_heads_keep_a_small_stack_the_youngest_first() {
     let room = Room::new();
     let head = History::of(&room.scope("ann"), &history(&["hi"])).0.head();
     for number in 0..memory::MAX_PER_HEAD + 2 {
-        room.store.put(head, session(&number.to_string()), room.now);
+        room.memory().put(head, session(&number.to_string()), room.now);
     }
-    assert_eq!(room.store.len(), memory::MAX_PER_HEAD);
-    let taken: Vec<_> = std::iter::from_fn(|| room.store.take(head, room.now)).collect();
+    assert_eq!(room.memory().len(), memory::MAX_PER_HEAD);
+    let taken: Vec<_> = std::iter::from_fn(|| room.memory().take(head, room.now)).collect();
     assert_eq!(taken.len(), memory::MAX_PER_HEAD);
     assert_eq!(taken.first(), Some(&session(&(memory::MAX_PER_HEAD + 1).to_string())));
 }
@@ -204,8 +226,8 @@ fn records_of_sessions_that_went_on_do_not_pile_up() {
     let room = Room::new();
     let head = History::of(&room.scope("ann"), &history(&["hi"])).0.head();
     for _ in 0..10_000 {
-        room.store.put(head, session("s"), room.now);
-        assert!(room.store.take(head, room.now).is_some());
+        room.memory().put(head, session("s"), room.now);
+        assert!(room.memory().take(head, room.now).is_some());
     }
-    assert!(room.store.records() < 2_000, "{}", room.store.records());
+    assert!(room.memory().records() < 2_000, "{}", room.memory().records());
 }

@@ -2,6 +2,7 @@
 //! anything else that a caller could make up.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -30,9 +31,12 @@ pub struct Metrics {
     breaker_changes: Family<BreakerLabels, Counter>,
     /// Requests that another alias was asked for in the place of the one that failed.
     pub fallbacks: Counter,
+    /// Without labels; a family, so that it is not there where no Redis is.
+    redis_up: Family<[(&'static str, &'static str); 0], Gauge>,
+    session_store_failures: Family<OperationLabels, Counter>,
     /// Requests that are being answered.
     pub in_flight: Gauge,
-    /// Sessions in the store.
+    /// Sessions in memory.
     pub sessions: Gauge,
     /// Streams whose client went away.
     pub client_aborts: Counter,
@@ -85,6 +89,11 @@ struct BreakerLabels {
     to: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabels {
+    operation: &'static str,
+}
+
 /// 10 ms to 82 s: the buckets that OpenTelemetry names for model calls.
 fn long_buckets() -> Histogram {
     Histogram::new((0..14).map(|power| 0.01 * f64::from(1 << power)))
@@ -131,6 +140,8 @@ impl Metrics {
             breaker_states: Family::default(),
             breaker_changes: Family::default(),
             fallbacks: Counter::default(),
+            redis_up: Family::default(),
+            session_store_failures: Family::default(),
             in_flight: Gauge::default(),
             sessions: Gauge::default(),
             client_aborts: Counter::default(),
@@ -159,7 +170,7 @@ impl Metrics {
         );
         registry.register("breaker_changes", "Breakers that opened and closed", self.breaker_changes.clone());
         registry.register("requests_in_flight", "Requests being answered", self.in_flight.clone());
-        registry.register("sessions", "Sessions in the store", self.sessions.clone());
+        registry.register("sessions", "Sessions in memory", self.sessions.clone());
         registry.register("client_aborts", "Streams whose client went away", self.client_aborts.clone());
         registry.register("sessions_lost", "Sessions that Chipp had forgotten", self.sessions_lost.clone());
         registry.register(
@@ -176,6 +187,12 @@ impl Metrics {
             "stream_skipped_lines",
             "Malformed lines skipped in streams",
             self.skipped_lines.clone(),
+        );
+        registry.register("redis_up", "Whether Redis is there", self.redis_up.clone());
+        registry.register(
+            "session_store_failures",
+            "Times that Redis could not be asked for a session, or told of one",
+            self.session_store_failures.clone(),
         );
         registry.register("panics", "Handlers that panicked", self.panics.clone());
     }
@@ -212,6 +229,17 @@ impl Metrics {
     pub fn breaker(&self, alias: &Arc<str>, to: &'static str, level: i64) {
         self.breaker_states.get_or_create(&AliasLabels { alias: Arc::clone(alias) }).set(level);
         self.breaker_changes.get_or_create(&BreakerLabels { alias: Arc::clone(alias), to }).inc();
+    }
+
+    /// Whether Redis is there.
+    pub fn redis_up(&self, is_up: bool) {
+        self.redis_up.get_or_create(&[]).set(is_up.into());
+    }
+
+    /// How often the session store has failed so far.
+    pub fn session_store_failures(&self, operation: &'static str, so_far: u64) {
+        let counter = self.session_store_failures.get_or_create(&OperationLabels { operation });
+        counter.inner().store(so_far, Ordering::Relaxed);
     }
 
     /// All of it, in `OpenMetrics` text.

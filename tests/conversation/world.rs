@@ -64,6 +64,9 @@ impl Got {
     }
 }
 
+/// What a failure does to a session shows when nobody tries again, and when no app is left alone for having failed.
+pub(crate) const ONCE: &str = "retry: {attempts: 1}, breaker: {failures: off}, ";
+
 /// Clients, the proxy and Chipp.
 pub(crate) struct World {
     pub(crate) proxy: Proxy,
@@ -78,9 +81,9 @@ impl World {
         Self::with("auth: {mode: open}", quick())
     }
 
-    /// As [`Proxy::with`].
+    /// As [`Proxy::with`], but that everything is tried [`ONCE`].
     pub(crate) fn with(yaml: &str, options: Options) -> Self {
-        Self::of(Proxy::with(yaml, options))
+        Self::of(Proxy::with_sections("", ONCE, yaml, options))
     }
 
     /// With a whole configuration of its own but for `server`; `{base_url}` stands for the emulator.

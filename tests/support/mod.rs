@@ -9,12 +9,14 @@
     reason = "test code outside of test functions, of which each test binary uses its part"
 )]
 
+pub mod redis;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chipp_proxy::app::Application;
 use chipp_proxy::config::{Config, Environment};
@@ -28,7 +30,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A proxy on free ports, with every behaviour of the emulator as an alias. Dropping it drains and stops it.
 pub struct Proxy {
-    pub emulator: Emulator,
+    pub emulator: Arc<Emulator>,
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub shared: Arc<Shared>,
@@ -51,23 +53,17 @@ impl Proxy {
     /// As [`with`](Self::with), with more keys for `server` and `upstream`: `"drain: 1s, "`.
     pub fn with_sections(server: &str, upstream: &str, yaml: &str, options: Options) -> Self {
         let emulator = Emulator::start(options).expect("the emulator starts");
-        let alias = |behaviour: &Behaviour| [behaviour.name, ": ", behaviour.app].concat();
-        let models = BEHAVIOURS.iter().map(alias).collect::<Vec<_>>().join(
-            "
-  ",
-        );
-        let base_url = emulator.base_url();
-        let text = format!(
-            "server: {{{server}listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 2}}\n\
-             upstream: {{{upstream}base_url: '{base_url}', api_key: live_test}}\n\
-             models:\n  {models}\n{yaml}\n"
-        );
-        let config = Config::parse(&text, &Environment::default()).expect("the configuration is good");
-        Self::run(config, emulator)
+        Self::run(config(&emulator, server, upstream, yaml), emulator)
+    }
+
+    /// Another proxy before the same emulator.
+    pub fn replica(&self, yaml: &str) -> Self {
+        Self::run(config(&self.emulator, "", "", yaml), Arc::clone(&self.emulator))
     }
 
     /// With a configuration of one's own.
-    pub fn run(config: Config, emulator: Emulator) -> Self {
+    pub fn run(config: Config, emulator: impl Into<Arc<Emulator>>) -> Self {
+        let emulator = emulator.into();
         let stop = CancellationToken::new();
         let (started, addresses) = mpsc::channel();
         let until = stop.clone();
@@ -155,6 +151,26 @@ impl Proxy {
         Answer { status: response.status().as_u16(), headers: response.headers().clone(), text, json }
     }
 
+    /// What `/readyz` says.
+    pub fn readiness(&self) -> Value {
+        let answer = self.get_url(&format!("http://{}/readyz", self.admin), &[]);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json
+    }
+
+    /// Waits until `/readyz` has this status.
+    pub fn until_ready(&self, status: &str) {
+        let started = Instant::now();
+        while self.readiness()["status"] != status {
+            assert!(started.elapsed() < PATIENCE, "waited for {status} in vain: {}", self.readiness());
+        }
+    }
+
+    /// What `/metrics` says.
+    pub fn metrics(&self) -> String {
+        self.get_url(&format!("http://{}/metrics", self.admin), &[]).text
+    }
+
     /// Tells it to stop, as SIGTERM does; it drains.
     pub fn begin_stop(&self) {
         self.stop.cancel();
@@ -177,6 +193,19 @@ impl Proxy {
         }
         request.send(body.to_string()).expect("an answer")
     }
+}
+
+/// Every behaviour as an alias, and more YAML.
+fn config(emulator: &Emulator, server: &str, upstream: &str, yaml: &str) -> Config {
+    let alias = |behaviour: &Behaviour| [behaviour.name, ": ", behaviour.app].concat();
+    let models = BEHAVIOURS.iter().map(alias).collect::<Vec<_>>().join("\n  ");
+    let base_url = emulator.base_url();
+    let text = format!(
+        "server: {{{server}listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 2}}\n\
+         upstream: {{{upstream}base_url: '{base_url}', api_key: live_test}}\n\
+         models:\n  {models}\n{yaml}\n"
+    );
+    Config::parse(&text, &Environment::default()).expect("the configuration is good")
 }
 
 impl Drop for Proxy {

@@ -7,6 +7,7 @@
 //! - that `x-chipp-session` is true (I4).
 //!
 //! `WALKS=2000 cargo test --test walk` walks more often than an ordinary test does; `WALK_SEED` changes the seed.
+//! With `WALK_REDIS=1` each request goes to one of two replicas, whose sessions are in a `redis-server` of the walk's.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,6 +29,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use store::Scope;
+use support::redis::Server;
 use words::Said;
 use world::{Ask, COMMANDED, Chat, Cut, Wish, World};
 
@@ -245,8 +247,12 @@ fn chipp_hears_what_clients_say_whatever_they_and_it_do() {
     let capacity = prop_oneof![4 => Just(100_000_usize), 1 => Just(3), 1 => Just(1)];
     let unknown = select(&[UnknownSession::StartNew, UnknownSession::Refuse][..]);
     let walks = (capacity, unknown, vec(step(), 20..40));
+    let redis = (setting("WALK_REDIS", 0) > 0).then(Server::start);
     let walked = TestRunner::new(config).run(&walks, |(capacity, unknown, steps)| {
-        let mut world = World::new(capacity, unknown);
+        let mut world = match &redis {
+            None => World::new(capacity, unknown),
+            Some(redis) => World::of_replicas(redis, unknown),
+        };
         for step in steps {
             take(&mut world, step);
         }

@@ -7,6 +7,7 @@ use chipp_proxy::emulator::{BEHAVIOURS, Behaviour, Ends, Options, Outcome, Recei
 use serde_json::{Value, json};
 
 use crate::store::{Entry, Scope, Store};
+use crate::support::redis::Server;
 use crate::support::{PATIENCE, Proxy};
 use crate::words::{Dress, Line, Said, lines};
 
@@ -83,6 +84,8 @@ struct Plan<'a> {
 pub(crate) struct World {
     pub(crate) chats: Vec<Chat>,
     proxy: Proxy,
+    /// A second proxy that shares its sessions with the first.
+    replica: Option<Proxy>,
     store: Store,
     unknown_session: UnknownSession,
     /// Whose each session is.
@@ -92,22 +95,41 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(capacity: usize, unknown_session: UnknownSession) -> Self {
-        let options = Options {
-            unknown_session,
-            think: Duration::from_millis(1),
-            word_pause: Duration::from_millis(1),
-            ..Options::default()
-        };
         let yaml = format!("auth: {{mode: open}}\nsessions: {{capacity: {capacity}}}");
+        let proxy = Proxy::with_sections("", UPSTREAM, &yaml, options(unknown_session));
+        Self::with(proxy, None, capacity, unknown_session)
+    }
+
+    /// With two proxies whose sessions are in Redis, which has room for all.
+    pub(crate) fn of_replicas(redis: &Server, unknown_session: UnknownSession) -> Self {
+        assert_eq!(redis.tell("FLUSHALL"), "+OK");
+        let url = redis.url();
+        let yaml = format!(
+            "auth: {{mode: open}}\nsessions: {{store: redis}}\nredis: {{url: '{url}', timeout: {PATIENCE:?}}}"
+        );
+        let proxy = Proxy::with_sections("", UPSTREAM, &yaml, options(unknown_session));
+        let replica = proxy.replica(&yaml);
+        proxy.until_ready("ok");
+        replica.until_ready("ok");
+        Self::with(proxy, Some(replica), usize::MAX, unknown_session)
+    }
+
+    fn with(proxy: Proxy, replica: Option<Proxy>, capacity: usize, unknown_session: UnknownSession) -> Self {
         let scope = Scope { model: COMMANDED, user: None, conversation: None };
         Self {
             chats: vec![Chat { scope, messages: vec![Said::User("hi".into())] }],
-            proxy: Proxy::with_sections("", UPSTREAM, &yaml, options),
+            proxy,
+            replica,
             store: Store::new(capacity),
             unknown_session,
             owners: HashMap::new(),
             serial: 0,
         }
+    }
+
+    /// The proxy that a request in this dress goes to.
+    fn proxy_for(&self, ask: &Ask) -> &Proxy {
+        self.replica.as_ref().filter(|_| ask.dress % 2 == 1).unwrap_or(&self.proxy)
     }
 
     /// Chipp loses all sessions.
@@ -194,7 +216,7 @@ impl World {
         let first = std::thread::scope(|threads| {
             let reading = threads.spawn(|| {
                 let (body, headers) = request(&id, &this.chats[chat], ask);
-                let mut events = this.proxy.stream_with(&body, &borrowed(&headers));
+                let mut events = this.proxy_for(ask).stream_with(&body, &borrowed(&headers));
                 events.next_text()
             });
             // Not the request that only finds out that the session is gone.
@@ -216,7 +238,7 @@ impl World {
         let gate = self.push_gate(chat, text);
         let id = self.next_id();
         let (body, headers) = request(&id, &self.chats[chat], ask);
-        let socket = self.proxy.begin(&body, &borrowed(&headers));
+        let socket = self.proxy_for(ask).begin(&body, &borrowed(&headers));
         self.until(|requests| requests.iter().any(|request| request.correlation_id.as_ref() == Some(&id)));
         drop(socket);
         self.left(chat, &id, &gate);
@@ -262,7 +284,7 @@ impl World {
         let (body, headers) = request(id, chat, ask);
         let headers = borrowed(&headers);
         if ask.is_stream {
-            let events = self.proxy.stream_with(&body, &headers);
+            let events = self.proxy_for(ask).stream_with(&body, &headers);
             let (status, outcome) = (events.status, events.header("x-chipp-session").to_owned());
             if status != 200 {
                 return Got { status, outcome, content: String::new(), is_complete: false };
@@ -271,7 +293,7 @@ impl World {
             assert_eq!(streamed.done, streamed.error.is_none(), "{streamed:?}");
             return Got { status, outcome, content: streamed.content, is_complete: streamed.done };
         }
-        let answer = self.proxy.chat_with(&body, &headers);
+        let answer = self.proxy_for(ask).chat_with(&body, &headers);
         let is_complete = answer.status == 200;
         Got {
             status: answer.status,
@@ -395,6 +417,15 @@ impl World {
         let transcript = self.proxy.emulator.transcript(request.session.as_ref()?)?;
         let last = transcript.last().filter(|_| request.stored)?;
         Some(last.content.to_string())
+    }
+}
+
+fn options(unknown_session: UnknownSession) -> Options {
+    Options {
+        unknown_session,
+        think: Duration::from_millis(1),
+        word_pause: Duration::from_millis(1),
+        ..Options::default()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 
-use super::choice::{OnStoreFailure, Store};
+use super::choice::{LimitsStore, OnStoreFailure};
 use super::environment::Environment;
 use super::problem::{Problem, Problems};
 use super::raw::{RawConfig, RawLimits, RawParameters, RawRule, RawTelemetry};
@@ -13,6 +13,7 @@ use crate::translate::request::{OnParameter, Parameters};
 mod auth;
 mod models;
 mod reader;
+mod redis;
 mod resilience;
 mod server;
 mod sessions;
@@ -38,15 +39,15 @@ pub(super) fn check(
     let auth = auth::check(&mut reader, &raw_auth, mode, &raw_models);
     let sessions = sessions::check(&mut reader, &raw.sessions.unwrap_or_default());
     let limits = limits(&mut reader, &raw.limits.unwrap_or_default());
-    reader.unsupported("redis", raw.redis.as_ref());
+    let redis = redis::check(&mut reader, &raw.redis.unwrap_or_default(), sessions.store);
     let parameters = parameters(&mut reader, &raw.parameters.unwrap_or_default());
     let telemetry = telemetry(&mut reader, &raw.telemetry.unwrap_or_default());
     reader.finish()?;
-    Ok(Config { server, upstream, models, auth, sessions, limits, parameters, telemetry })
+    Ok(Config { server, upstream, models, auth, sessions, limits, redis, parameters, telemetry })
 }
 
 fn limits(reader: &mut Reader<'_>, raw: &RawLimits) -> Limits {
-    reader.value::<Store>("limits.store", raw.store.as_ref());
+    reader.value::<LimitsStore>("limits.store", raw.store.as_ref());
     reader.value::<OnStoreFailure>("limits.on_store_failure", raw.on_store_failure.as_ref());
     Limits {
         all: requests_per_minute(reader, "limits.all", raw.all.as_ref()),

@@ -142,13 +142,24 @@ impl<'a> Reader<'a> {
         key: Option<&Written<Secret>>,
         file: Option<&Written<PathBuf>>,
     ) -> Read<Secret> {
-        let file_path = format!("{section}.api_key_file");
-        if key.is_some() && file.is_some() {
-            self.problem(&file_path, "stands beside `api_key`: keep one of the two");
+        self.secret(section, "api_key", key, file)
+    }
+
+    /// Reads a secret of a section, or the file that the key of that name and `_file` names.
+    pub(super) fn secret(
+        &mut self,
+        section: &str,
+        name: &str,
+        secret: Option<&Written<Secret>>,
+        file: Option<&Written<PathBuf>>,
+    ) -> Read<Secret> {
+        let file_path = format!("{section}.{name}_file");
+        if secret.is_some() && file.is_some() {
+            self.problem(&file_path, format!("stands beside `{name}`: keep one of the two"));
             return Read::Bad;
         }
         match self.value(&file_path, file) {
-            Read::Absent => self.value(&format!("{section}.api_key"), key),
+            Read::Absent => self.value(&format!("{section}.{name}"), secret),
             Read::Bad => Read::Bad,
             Read::Good(path) => {
                 let written = file.map(Written::as_str).unwrap_or_default();

@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::reader::{Read, Reader};
-use crate::config::choice::Store;
 use crate::config::raw::RawSessions;
 use crate::config::values::HeaderName;
 use crate::config::written::List;
-use crate::config::{Sessions, Strategy};
+use crate::config::{SessionStore, Sessions, Strategy};
+use crate::redis;
 
 const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 const TTL_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(365 * 24 * 60 * 60);
@@ -20,7 +20,10 @@ const CONVERSATION_HEADERS: [&str; 2] = ["x-conversation-id", "x-openwebui-chat-
 
 pub(super) fn check(reader: &mut Reader<'_>, raw: &RawSessions) -> Sessions {
     let strategy = reader.value("sessions.strategy", raw.strategy.as_ref());
-    reader.value::<Store>("sessions.store", raw.store.as_ref());
+    let store = reader.value("sessions.store", raw.store.as_ref()).or(SessionStore::Memory);
+    if store == SessionStore::Redis && !redis::IS_BUILT_IN {
+        reader.problem("sessions.store", "`redis` is not part of this build (feature `redis`); use `memory`");
+    }
     let ttl = reader.within("sessions.ttl", raw.ttl.as_ref(), &TTL_RANGE, "from 1s to 365days");
     let capacity =
         reader.within("sessions.capacity", raw.capacity.as_ref(), &(1..=MAX_CAPACITY), "from 1 to 10000000");
@@ -30,6 +33,7 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawSessions) -> Sessions {
     let mut seen = HashMap::new();
     Sessions {
         strategy: strategy.or(Strategy::Conversation),
+        store,
         ttl: ttl.or(TTL),
         capacity: capacity.or(CAPACITY),
         user_headers: headers(

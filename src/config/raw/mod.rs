@@ -13,10 +13,10 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::choice::{Mode, OnStoreFailure, Store};
+use super::choice::{LimitsStore, Mode, OnStoreFailure};
 use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff};
 use super::written::{List, Written};
-use super::{EmptyReply, LearnSession, LogFormat, Strategy};
+use super::{EmptyReply, LearnSession, LogFormat, SessionStore, Strategy};
 use crate::secret::Secret;
 use crate::translate::request::OnParameter;
 
@@ -25,7 +25,7 @@ mod planned;
 mod resilience;
 
 pub(crate) use models::{RawEntry, RawModel, RawModels};
-pub(crate) use planned::{RawCors, RawRedis, RawTls};
+pub(crate) use planned::{RawCors, RawTls};
 pub(crate) use resilience::{RawBreaker, RawRetry};
 
 /// The configuration of chipp-proxy.
@@ -48,7 +48,7 @@ pub(crate) struct RawConfig {
     pub sessions: Option<RawSessions>,
     /// How much may be called; each limit is optional, and an alias and a key can have their own.
     pub limits: Option<RawLimits>,
-    /// Shared state for several replicas. Not supported yet.
+    /// What several replicas share.
     pub redis: Option<RawRedis>,
     /// What becomes of parameters that Chipp does not have.
     pub parameters: Option<RawParameters>,
@@ -158,11 +158,11 @@ pub(crate) struct RawSessions {
     /// `conversation`: by the history that the client sends; `off`: always the full history. `sticky` is not
     /// supported yet. Default: conversation.
     pub strategy: Option<Written<Strategy>>,
-    /// `memory`; `redis` is not supported yet. Default: memory.
-    pub store: Option<Written<Store>>,
+    /// `memory`: each process for itself; `redis`: all replicas together, see `redis`. Default: memory.
+    pub store: Option<Written<SessionStore>>,
     /// How long an unused session is remembered. Default: 24h.
     pub ttl: Option<Written<Duration>>,
-    /// How many are remembered. Default: 100000.
+    /// How many are remembered, with `store: memory`. Default: 100000.
     pub capacity: Option<Written<usize>>,
     /// Headers that may carry a user's id. Default: [X-User-ID, X-OpenWebUI-User-Id].
     pub(crate) user_headers: Option<List<HeaderName>>,
@@ -177,7 +177,7 @@ pub(crate) struct RawSessions {
 #[schemars(deny_unknown_fields)]
 pub(crate) struct RawLimits {
     /// `memory`; `redis` is not supported yet. Default: memory.
-    pub store: Option<Written<Store>>,
+    pub store: Option<Written<LimitsStore>>,
     /// When the store is away: `local` counts here, `deny` refuses. Default: local.
     pub on_store_failure: Option<Written<OnStoreFailure>>,
     /// Over all callers.
@@ -186,6 +186,20 @@ pub(crate) struct RawLimits {
     pub key: Option<RawRule>,
     /// For each user of a key.
     pub(crate) user: Option<RawRule>,
+}
+
+/// `redis`.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct RawRedis {
+    /// `redis://host:6379/0`, `rediss://…` for TLS, or `unix:///path`. It may hold a password.
+    pub url: Option<Written<Secret>>,
+    /// A file that holds the URL, instead of `url`.
+    pub url_file: Option<Written<PathBuf>>,
+    /// What its keys begin with. Default: chipp-proxy.
+    pub prefix: Option<Written<String>>,
+    /// How long one call may take; then the request goes on without. Default: 100ms.
+    pub timeout: Option<Written<Duration>>,
 }
 
 /// A set of limits.

@@ -1,19 +1,7 @@
 //! Sections of the file format that this version does not support: known, so that using one is a clear problem and
 //! an editor knows their keys.
 
-use super::{Deserialize, JsonSchema, List, PathBuf, Secret, Serialize, Written};
-
-/// `redis`. Not supported yet.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct RawRedis {
-    /// `redis://host:6379`.
-    pub url: Option<Written<Secret>>,
-    /// A file that holds the URL, instead of `url`.
-    pub url_file: Option<Written<PathBuf>>,
-    /// What its keys begin with.
-    pub prefix: Option<Written<String>>,
-}
+use super::{Deserialize, JsonSchema, List, PathBuf, Serialize, Written};
 
 /// `server.tls`. Not supported yet.
 #[derive(Deserialize, Serialize, JsonSchema)]

@@ -1,0 +1,210 @@
+//! The store in Redis, in which every replica finds the sessions of all.
+//!
+//! One list for each head, the youngest session at its end, each with the time at which it expires by Redis' clock.
+//! Taking and putting are one script, and one round trip, each. What cannot be reached is not there, and what
+//! cannot be put is forgotten: a request is served in any case, and its history replayed.
+//!
+//! The replicas agree on one key for their hashes, which lies in Redis too. It belongs to one run of the server:
+//! a Redis that comes back from a snapshot, or a replica of it that is promoted, may hold sessions as they were
+//! before somebody took them and went on. Under a new key nobody finds those.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::ids::ChatSessionId;
+use crate::redis::{Down, Link, Redis, Reply, Script};
+use crate::session::memory::MAX_PER_HEAD;
+use crate::session::{Fingerprinter, Head};
+
+/// How much longer than a session the key of the hashes lives, when no replica is there to look after it.
+const KEY_OUTLIVES: Duration = Duration::from_secs(60);
+
+/// `KEYS`: lists, those to be preferred first. The number of the list and a session of it, or nothing.
+const TAKE: &str = r"
+local now
+for number, key in ipairs(KEYS) do
+  local entry = redis.call('RPOP', key)
+  while entry do
+    if not now then
+      local time = redis.call('TIME')
+      now = time[1] * 1000 + math.floor(time[2] / 1000)
+    end
+    local expires, session = string.match(entry, '^(%d+):(.+)$')
+    if expires and tonumber(expires) > now then
+      return {number, session}
+    end
+    entry = redis.call('RPOP', key)
+  end
+end
+return false
+";
+
+/// `KEYS[1]`: the list; `ARGV`: the session, how many milliseconds it lives, how many may be in the list.
+const PUT: &str = r"
+local key = KEYS[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('RPUSH', key, string.format('%.0f:%s', now + tonumber(ARGV[2]), ARGV[1]))
+redis.call('LTRIM', key, -tonumber(ARGV[3]), -1)
+local oldest = redis.call('LINDEX', key, 0)
+while oldest and tonumber(string.match(oldest, '^(%d+):') or 0) <= now do
+  redis.call('LPOP', key)
+  oldest = redis.call('LINDEX', key, 0)
+end
+redis.call('PEXPIRE', key, ARGV[2])
+return true
+";
+
+/// `KEYS[1]`: where the key is; `ARGV`: what to put there if there is none, how many seconds it lives.
+const AGREE: &str = r"
+local key = redis.call('GET', KEYS[1]) or ARGV[1]
+redis.call('SET', KEYS[1], key, 'EX', ARGV[2])
+return key
+";
+
+/// Sessions by head, in Redis.
+#[derive(Debug)]
+pub struct Remote {
+    redis: Arc<Redis>,
+    prefix: String,
+    ttl: Duration,
+    take: Script,
+    put: Script,
+    agree: Script,
+    /// The run of the server whose key is used.
+    run: Mutex<Option<String>>,
+    failed_takes: AtomicU64,
+    failed_puts: AtomicU64,
+}
+
+/// How often Redis could not be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// Sessions that were looked for in vain, whether they were there or not.
+    pub takes: u64,
+    /// Sessions that were forgotten.
+    pub puts: u64,
+}
+
+impl Remote {
+    /// Sessions that live for `ttl`, under keys that begin with `prefix`.
+    pub fn new(redis: Arc<Redis>, prefix: String, ttl: Duration) -> Self {
+        Self {
+            redis,
+            prefix,
+            ttl,
+            take: Script::new(TAKE),
+            put: Script::new(PUT),
+            agree: Script::new(AGREE),
+            run: Mutex::new(None),
+            failed_takes: AtomicU64::new(0),
+            failed_puts: AtomicU64::new(0),
+        }
+    }
+
+    /// How often Redis could not be asked so far.
+    pub fn failures(&self) -> Failures {
+        Failures {
+            takes: self.failed_takes.load(Ordering::Relaxed),
+            puts: self.failed_puts.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) async fn take(&self, heads: &[(usize, Head)]) -> Option<(usize, ChatSessionId)> {
+        let keys: Vec<String> = heads.iter().map(|(_, head)| self.key_of(*head)).collect();
+        match self.redis.run(&self.take, &keys, &[]).await {
+            Ok(Reply::Nil) => None,
+            Ok(reply) => {
+                let taken = read_taken(reply).filter(|(place, _)| *place < heads.len());
+                if taken.is_none() {
+                    self.failed_takes.fetch_add(1, Ordering::Relaxed);
+                }
+                taken
+            }
+            Err(_) => {
+                self.failed_takes.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    pub(super) async fn put(&self, head: Head, session: &ChatSessionId) {
+        let ttl = self.ttl.as_millis().to_string();
+        let most = MAX_PER_HEAD.to_string();
+        let args = [session.as_str().as_bytes(), ttl.as_bytes(), most.as_bytes()];
+        // Not tried again: put twice, it would serve two requests.
+        if self.redis.run(&self.put, &[self.key_of(head)], &args).await.is_err() {
+            self.failed_puts.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes over the key that the other replicas use, or makes them use ours. To be done before sessions are taken
+    /// from a server, and now and then: a server that has lost its keys gets this one again.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn agree(&self, link: &Link, fingerprinter: &Fingerprinter) -> Result<(), Down> {
+        let run = link.server_run().await?;
+        let is_known = self.run().as_ref() == Some(&run);
+        let proposed = if is_known { fingerprinter.key() } else { random_key()? };
+        let seconds = (self.ttl + KEY_OUTLIVES).as_secs().to_string();
+        let key = format!("{}:fingerprint-key:{run}", self.prefix);
+        let args = [hex(&proposed), seconds];
+        let args: Vec<&[u8]> = args.iter().map(String::as_bytes).collect();
+        let Reply::Text(agreed) = link.run(&self.agree, &[key], &args).await? else {
+            return Err(Down::new("has something odd for a fingerprint key"));
+        };
+        let agreed = unhex(&agreed).ok_or_else(|| Down::new("has something odd for a fingerprint key"))?;
+        fingerprinter.adopt(agreed);
+        if !is_known && run.is_empty() {
+            tracing::warn!(
+                "Redis does not tell its run_id: after a restart from a snapshot, sessions may be stale"
+            );
+        }
+        *self.run() = Some(run);
+        Ok(())
+    }
+
+    fn run(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key_of(&self, head: Head) -> String {
+        let mut key = String::with_capacity(self.prefix.len() + ":session:".len() + 2 * 16);
+        key.push_str(&self.prefix);
+        key.push_str(":session:");
+        push_hex(head.as_bytes(), &mut key);
+        key
+    }
+}
+
+/// `[number from 1, session]`
+fn read_taken(reply: Reply) -> Option<(usize, ChatSessionId)> {
+    let Reply::List(parts) = reply else { return None };
+    let [Reply::Number(number), Reply::Text(session)] = parts.as_slice() else { return None };
+    let place = usize::try_from(*number).ok()?.checked_sub(1)?;
+    Some((place, ChatSessionId::parse(std::str::from_utf8(session).ok()?)?))
+}
+
+fn random_key() -> Result<[u8; blake3::KEY_LEN], Down> {
+    let mut key = [0; blake3::KEY_LEN];
+    getrandom::fill(&mut key).map_err(|_| Down::new("is of no use: the system gives no randomness"))?;
+    Ok(key)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    push_hex(bytes, &mut text);
+    text
+}
+
+fn push_hex(bytes: &[u8], text: &mut String) {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+}
+
+fn unhex(digits: &[u8]) -> Option<[u8; blake3::KEY_LEN]> {
+    let hash = blake3::Hash::from_hex(digits).ok()?;
+    Some(*hash.as_bytes())
+}
