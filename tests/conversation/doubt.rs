@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::relay::Relay;
 use crate::support::Proxy;
 use crate::words::{COMMANDED, Chat};
-use crate::world::{BOTH, Got, How, ONCE, Plain, Streamed, World, quick};
+use crate::world::{BOTH, Got, How, PLAINLY, Plain, Streamed, World, quick};
 
 /// What Chipp refuses with these has not become part of a conversation.
 const UNTOUCHED: [u16; 8] = [400, 401, 402, 403, 404, 413, 422, 429];
@@ -123,8 +123,8 @@ fn empty_and_filtered_answers_end_in_a_replay() {
 #[test]
 fn a_turn_that_takes_too_long_ends_in_a_replay() {
     // Long enough for whatever answers at all.
-    let settings = [ONCE, "timeouts: {first_byte: 2s, idle: 2s}, "].concat();
-    let world = World::of(Proxy::with_sections("", &settings, "auth: {mode: open}", quick()));
+    let upstream = format!("{PLAINLY}timeouts: {{first_byte: 2s, idle: 2s}}, ");
+    let world = World::of(Proxy::with_sections("", &upstream, "auth: {mode: open}", quick()));
     std::thread::scope(|threads| {
         for (name, how) in ["silent", "stall"].into_iter().flat_map(|name| BOTH.map(|how| (name, how))) {
             let world = &world;
@@ -219,12 +219,9 @@ fn a_connection_that_is_refused_leaves_the_session() {
 fn relayed() -> (Relay, World) {
     let emulator = Emulator::start(quick()).unwrap();
     let relay = Relay::start(emulator.addr());
-    let yaml = [
-        "upstream: {base_url: '{base_url}', api_key: live_test, timeouts: {connect: 20s}, ",
-        ONCE,
-        "}\nmodels: {commanded: emu-commanded-1}\nauth: {mode: open}",
-    ];
-    let world = World::between(&yaml.concat(), emulator, &relay.base_url());
+    let yaml = "upstream: {base_url: '{base_url}', api_key: live_test, timeouts: {connect: 20s}}\n\
+                models: {commanded: emu-commanded-1}\nauth: {mode: open}";
+    let world = World::between(yaml, emulator, &relay.base_url());
     (relay, world)
 }
 

@@ -64,9 +64,6 @@ impl Got {
     }
 }
 
-/// What a failure does to a session shows when nobody tries again, and when no app is left alone for having failed.
-pub(crate) const ONCE: &str = "retry: {attempts: 1}, breaker: {failures: off}, ";
-
 /// Clients, the proxy and Chipp.
 pub(crate) struct World {
     pub(crate) proxy: Proxy,
@@ -76,14 +73,17 @@ pub(crate) struct World {
     checked: Mutex<usize>,
 }
 
+/// What a failure does to a session is to show, and not what becomes of the request when it is tried again.
+pub(crate) const PLAINLY: &str = "retry: {attempts: 1}, breaker: {failures: off}, ";
+
 impl World {
     pub(crate) fn start() -> Self {
         Self::with("auth: {mode: open}", quick())
     }
 
-    /// As [`Proxy::with`], but that everything is tried [`ONCE`].
+    /// As [`Proxy::with`].
     pub(crate) fn with(yaml: &str, options: Options) -> Self {
-        Self::of(Proxy::with_sections("", ONCE, yaml, options))
+        Self::of(Proxy::with_sections("", PLAINLY, yaml, options))
     }
 
     /// With a whole configuration of its own but for `server`; `{base_url}` stands for the emulator.
@@ -95,7 +95,8 @@ impl World {
 
     /// The same, with something between the proxy and the emulator.
     pub(crate) fn between(yaml: &str, emulator: Emulator, base_url: &str) -> Self {
-        let yaml = yaml.replace("{base_url}", base_url);
+        let yaml =
+            yaml.replace("{base_url}", base_url).replace("upstream: {", &format!("upstream: {{{PLAINLY}"));
         let text = format!("server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 2}}\n{yaml}");
         let config =
             Config::parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
