@@ -43,7 +43,7 @@ impl Call {
         caller: &Caller,
         mut exchange: Exchange,
         hints: Hints,
-        client_body: Bytes,
+        client_body: &Bytes,
     ) -> Result<Self, Box<Refused>> {
         let worker = worker.clone();
         let deadline = tokio::time::Instant::now() + worker.shared.config.upstream.timeouts.total;

@@ -50,9 +50,10 @@ pub async fn chat(
     hints: Hints,
     body: Bytes,
 ) -> Result<Answer, Box<Refused>> {
-    let call = Call::prepare(worker, caller, exchange, hints, body).await?;
+    let call = Call::prepare(worker, caller, exchange, hints, &body).await?;
     match call.ask.accept {
-        Accept::Json => call.answer().await,
+        // Apart, as a stream's opening is: else the future of every request had to have room for both.
+        Accept::Json => Box::pin(call.answer()).await,
         Accept::Stream => stream::start(call).await,
     }
 }

@@ -21,24 +21,25 @@ impl Call {
         &mut self,
         once: impl AsyncFn(&mut Self) -> Result<T, Failed>,
     ) -> Result<T, Error> {
-        let mut failed = match self.persist(&once).await {
-            Ok(answer) => return Ok(answer),
-            Err(failed) => failed,
-        };
-        if matches!(failed.cause, Cause::Request | Cause::OutOfTime) {
-            return Err(failed.error);
-        }
         let asked = Arc::clone(&self.attempt.route);
-        for alias in &asked.fallbacks {
-            if self.turn_to(alias) {
-                if let Ok(answer) = self.persist(&once).await {
-                    return Ok(answer);
-                }
+        let mut fallbacks = asked.fallbacks.iter();
+        let mut first: Option<Error> = None;
+        loop {
+            let failed = match self.persist(&once).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            let error = match first.take() {
+                None if matches!(failed.cause, Cause::Request | Cause::OutOfTime) => return Err(failed.error),
+                None => failed.error,
                 // Who comes back would only set all this going again.
-                failed.error.should_retry = Some(false);
+                Some(error) => error.should_retry(false),
+            };
+            if !fallbacks.any(|alias| self.turn_to(alias)) {
+                return Err(error);
             }
+            first = Some(error);
         }
-        Err(failed.error)
     }
 
     /// Calls one app, as often as `upstream.retry` allows. When it gives up, the session is settled.
@@ -79,6 +80,10 @@ impl Call {
             return Decision::GiveUp(Why::NotWanted);
         };
         let shared = &self.worker.shared;
+        if !shared.breakers.is_closed(&self.attempt.route.app) {
+            // Another call would not get through, and its refusal would hide what the app said.
+            return Decision::GiveUp(Why::NotWanted);
+        }
         let so_far = SoFar {
             calls,
             left: self.deadline.saturating_duration_since(tokio::time::Instant::now()),
@@ -135,14 +140,11 @@ impl Call {
     pub(super) fn note_change(&self, change: Option<Change>) {
         let Some(Change { alias, to }) = change else { return };
         self.worker.shared.metrics.breaker(&alias, to.as_str(), to.level());
-        match to {
-            State::Open => {
-                tracing::warn!(alias = &*alias, "the app of this alias keeps failing, and is left alone")
-            }
-            State::HalfOpen => {
-                tracing::info!(alias = &*alias, "one request sees whether the app of this alias is back")
-            }
-            State::Closed => tracing::info!(alias = &*alias, "the app of this alias is back"),
+        let state = to.as_str();
+        if to == State::Open {
+            tracing::warn!(alias = &*alias, state, "an app that keeps failing is left alone");
+        } else {
+            tracing::info!(alias = &*alias, state, "an app that was left alone is called again");
         }
     }
 }

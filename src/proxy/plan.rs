@@ -55,7 +55,8 @@ pub(super) struct Attempt {
     /// What Chipp is asked for: not always what the client wants.
     pub(super) accept: Accept,
     /// `None` once it is settled.
-    pub(super) turn: Option<Turn>,
+    /// Boxed, since it holds a hash that goes on: some two thousand bytes, in a future that is moved about.
+    pub(super) turn: Option<Box<Turn>>,
     /// The body for Chipp.
     pub(super) body: Bytes,
 }
@@ -67,12 +68,12 @@ pub(super) async fn make(
     caller: &Caller,
     exchange: &mut Exchange,
     hints: Hints,
-    body: Bytes,
+    body: &Bytes,
 ) -> Result<(Ask, Attempt), Error> {
     if shared.config.telemetry.content {
-        content::question(&exchange.record.request_id, &body);
+        content::question(&exchange.record.request_id, body);
     }
-    let mut request = ChatRequest::parse(&body)?;
+    let mut request = ChatRequest::parse(body)?;
     exchange.record.is_stream = request.stream;
     let route = shared.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));
     let route = Arc::clone(route.ok_or_else(|| Error::model_not_found(&request.model))?);
@@ -100,7 +101,7 @@ pub(super) async fn make(
     let attempt = Attempt {
         body: request_body(&route, accept, turn.session(), unsent),
         accept,
-        turn: Some(turn),
+        turn: Some(Box::new(turn)),
         route,
         key,
         key_owner,
@@ -155,7 +156,7 @@ impl Ask {
         let attempt = Attempt {
             body: request_body(route, accept, None, &messages),
             accept,
-            turn: Some(turn),
+            turn: Some(Box::new(turn)),
             route: Arc::clone(route),
             key,
             key_owner: failed.key_owner,
@@ -167,7 +168,7 @@ impl Ask {
 impl Attempt {
     /// The session that is gone on with.
     pub(super) fn session(&self) -> Option<&ChatSessionId> {
-        self.turn.as_ref().and_then(Turn::session)
+        self.turn.as_ref().and_then(|turn| turn.session())
     }
 
     /// Puts the session back: Chipp cannot have seen the turn.

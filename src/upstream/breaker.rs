@@ -185,6 +185,11 @@ impl Breakers {
         Self(breakers)
     }
 
+    /// Whether the app is in order, as far as is known.
+    pub fn is_closed(&self, app: &AppId) -> bool {
+        self.0.get(app).is_none_or(|breaker| breaker.is_closed.load(Ordering::Acquire))
+    }
+
     /// May this app be called? Also tells whether that changed anything.
     ///
     /// # Errors

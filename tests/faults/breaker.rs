@@ -105,6 +105,15 @@ fn the_one_that_leaves_does_not_keep_the_others_out() {
 }
 
 #[test]
+fn what_opened_it_is_not_tried_again() {
+    let proxy = proxy(&[], "", "breaker: {failures: 1, cooldown: 1h}, ");
+    let answer = proxy.chat(&body(&[json!({"role": "user", "content": "act as: unavailable-503"})]));
+    assert_eq!((answer.status, answer.code()), (502, "upstream_error"), "what the app said");
+    assert_eq!(proxy.emulator.requests().len(), 1);
+    assert_eq!(say(&proxy, "hi"), (503, "overloaded".into()));
+}
+
+#[test]
 fn what_is_no_failure_of_the_apps_never_opens_it() {
     let proxy = proxy(&[], "attempts: 1, ", "breaker: {failures: 1, cooldown: 1h}, ");
     for name in ["rate-429", "rate-429-bare", "key-401", "plan-401", "credits-402", "image-unsupported-400"] {

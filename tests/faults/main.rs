@@ -12,6 +12,7 @@
 mod support;
 
 mod breaker;
+mod fallbacks;
 mod leaving;
 mod scene;
 
@@ -114,7 +115,7 @@ impl Saw {
     }
 
     /// There was no session yet.
-    fn new(self) -> Self {
+    fn at_first(self) -> Self {
         Self { next: "", ..self }
     }
 }
@@ -133,7 +134,7 @@ const fn spare(name: &'static str) -> (&'static str, &'static str, usize) {
 faults! {
     // Tried again.
     a_503: later("once-503") => answer("replayed"), vec![ONE, ALL];
-    a_503_of_a_new_conversation: first("once-503") => answer("new").new(), vec![FIRST, FIRST];
+    a_503_of_a_new_conversation: first("once-503") => answer("new").at_first(), vec![FIRST, FIRST];
     a_503_that_lasts: later("unavailable-503") => upstream_error().tried(), vec![ONE, ALL];
     a_429_whose_wait_is_short: later("once-429").takes(Duration::from_secs(1)) => answer("continued"), vec![ONE, ONE];
     a_429_without_a_wait: later("rate-429-bare") => error(429, "rate_limit_exceeded").tried().untouched(), vec![ONE, ONE];
@@ -171,7 +172,7 @@ faults! {
     // Fallbacks.
     a_500_with_a_fallback: later("error-500").spares(&["gpt-4o"]) => answer("replayed"), vec![ONE, spare("gpt-4o")];
     a_fallback_for_a_new_conversation: first("error-500").spares(&["gpt-4o"])
-        => answer("new").new(), vec![FIRST, ("gpt-4o", "new", 1)];
+        => answer("new").at_first(), vec![FIRST, ("gpt-4o", "new", 1)];
     a_wrong_key: later("key-401") => error(502, "upstream_auth_failed").tried().untouched(), vec![ONE];
     a_wrong_key_with_a_fallback: later("key-401").spares(&["gpt-4o"]) => answer("replayed").untouched(), vec![ONE, spare("gpt-4o")];
     a_plan_with_a_fallback: later("plan-401").spares(&["gpt-4o"]) => answer("replayed").untouched(), vec![ONE, spare("gpt-4o")];

@@ -76,7 +76,7 @@ fn start(spares: &[&str], retry: &str, upstream: &str, drain: &str) -> Proxy {
     let options = Options { think: Duration::from_millis(1), ..Options::default() };
     let emulator = Emulator::start(options).unwrap();
     let base_url = emulator.base_url();
-    let others: String = spares.iter().map(|name| format!("  {name}: emu-{name}-1\n")).collect();
+    let others = spares.iter().map(|name| ["  ", name, ": emu-", name, "-1\n"].concat()).collect::<String>();
     let text = format!(
         "server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 1, drain: {drain}}}\n\
          upstream: {{{upstream}retry: {{{retry}}}, base_url: '{base_url}', api_key: live_test}}\n\

@@ -14,7 +14,7 @@ pub(crate) struct RawRetry {
     /// The longest wait. If Chipp asks for a longer one (`Retry-After`), it is passed on to the client. Default: 5s.
     pub max_backoff: Option<Written<Duration>>,
     /// What is tried again: `connect`, `rate_limit`, `unavailable`; and, where an app's actions may run twice,
-    /// `timeout`, `server_error`, `reset`. Default: [connect, rate_limit, unavailable].
+    /// `timeout`, `server_error`, `reset`. Default: the first three.
     pub on: Option<List<Fault>>,
 }
 

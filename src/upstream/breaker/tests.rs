@@ -107,6 +107,7 @@ fn each_app_has_its_own_and_tells_of_changes_once() {
         assert_eq!(told(admit("a-1", start).unwrap().0.failed(start)), expected);
     }
     assert_eq!(admit("a-1", start).unwrap_err(), 15 * SECOND);
+    assert!(!breakers.is_closed(&app("a-1")) && breakers.is_closed(&app("c-1")));
     assert!(admit("c-1", start).is_ok());
     let later = start + 15 * SECOND;
     let (probe, change) = admit("a-1", later).unwrap();
