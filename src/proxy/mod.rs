@@ -88,12 +88,16 @@ impl Shared {
             }
             _ => (Store::Memory(Memory::new(settings.ttl, settings.capacity)), None),
         };
+        let mut metrics = Metrics::new();
+        if redis.is_some() {
+            metrics.show_redis();
+        }
         Ok(Self {
             sessions: Arc::new(sessions),
             redis,
             fingerprinter: Fingerprinter::random()?,
             limits,
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::new(metrics),
             running: TaskTracker::new(),
             draining: CancellationToken::new(),
             deadline: CancellationToken::new(),

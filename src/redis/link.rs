@@ -22,7 +22,7 @@ use crate::secret::Secret;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// How often the connection is looked after while nobody has doubts.
-const CHECK_EVERY: Duration = Duration::from_secs(10);
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long is waited before the second attempt to connect; then twice as long each time…
 const FIRST_WAIT: Duration = Duration::from_millis(100);
