@@ -124,9 +124,10 @@ impl Call {
         named: Option<ChatSessionId>,
         content: &str,
     ) {
-        let Some(turn) = self.plan.turn.take() else { return };
-        if self.plan.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter {
-            turn.complete(named, content, Instant::now()).await;
+        let is_whole = self.plan.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter;
+        let turn = self.plan.turn.take().filter(|_| is_whole);
+        if let Some(keep) = turn.map(|turn| turn.complete(named, content)) {
+            keep.put(Instant::now()).await;
         }
     }
 
@@ -197,8 +198,8 @@ impl Call {
     }
 
     async fn put_back(&mut self) {
-        if let Some(turn) = self.plan.turn.take() {
-            turn.untouched(Instant::now()).await;
+        if let Some(keep) = self.plan.turn.take().map(Turn::untouched) {
+            keep.put(Instant::now()).await;
         }
     }
 

@@ -65,7 +65,10 @@ impl Call {
             () = shared.deadline.cancelled() => Err(Error::shutting_down()),
         };
         match fetched {
-            Ok(reply) => Ok(self.finish(reply).await),
+            Ok(reply) => {
+                let body = self.finish(reply).await;
+                Ok(Answer::Plain { exchange: self.exchange, body })
+            }
             Err(error) => Err(self.refuse(error)),
         }
     }
@@ -94,7 +97,7 @@ impl Call {
         }
     }
 
-    async fn finish(mut self, reply: chipp::Reply) -> Answer {
+    async fn finish(&mut self, reply: chipp::Reply) -> Vec<u8> {
         let mut content = reply.text;
         if !self.plan.cutter.is_idle() {
             content = self.plan.cutter.push(&content);
@@ -111,8 +114,7 @@ impl Call {
             finish_reason: translate::reply::finish_reason(reply.finish, self.plan.cutter.cut()),
             usage,
         };
-        let body = completion.to_json();
-        Answer::Plain { exchange: self.exchange, body }
+        completion.to_json()
     }
 }
 

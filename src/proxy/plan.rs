@@ -79,7 +79,8 @@ impl Plan {
             conversation: hints.conversation.as_deref(),
         });
         let mode = mode(shared.config.sessions.strategy, hints.session);
-        let turn = Turn::begin(&shared.sessions, mode, &scope, &messages, Instant::now()).await;
+        let mut turn = Turn::begin(&shared.sessions, mode, &scope, &messages);
+        turn.seek(Instant::now()).await;
         exchange.set_outcome(turn.outcome());
         let accept = if request.stream { Accept::Stream } else { Accept::Json };
         let unsent = messages.get(turn.holds()..).unwrap_or(&messages);

@@ -181,9 +181,9 @@ impl Link {
                 let run = text.lines().find_map(|line| line.strip_prefix("run_id:"));
                 Ok(run.unwrap_or_default().to_owned())
             }
-            Ok(Value::VerbatimString { .. } | Value::SimpleString(_)) => Ok(String::new()),
-            Ok(_) => Err(Down::new("answered something odd")),
+            // Whoever may not ask this may still use the rest.
             Err(Sent::Refused(_)) => Ok(String::new()),
+            Ok(_) => Err(Down::new("answered something odd")),
             Err(sent) => Err(Failed::from(sent).down),
         }
     }

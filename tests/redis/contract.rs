@@ -102,8 +102,12 @@ impl Kind for InRedis {
     }
 }
 
-fn session(text: impl ToString) -> ChatSessionId {
-    ChatSessionId::parse(&text.to_string()).unwrap()
+fn session(text: &str) -> ChatSessionId {
+    ChatSessionId::parse(text).unwrap()
+}
+
+fn numbered(number: usize) -> ChatSessionId {
+    session(&number.to_string())
 }
 
 /// The heads of histories that do not differ in their scope.
@@ -124,7 +128,7 @@ async fn one_taker_wins(kind: &impl Kind) {
     let store = kind.store(LONG);
     let [head] = heads(["hi"]);
     for number in 0..MAX_PER_HEAD {
-        store.put(head, session(number), Instant::now()).await;
+        store.put(head, numbered(number), Instant::now()).await;
     }
     let takers = (0..2 * MAX_PER_HEAD).map(|_| {
         let store = Arc::clone(&store);
@@ -143,11 +147,11 @@ async fn the_youngest_goes_first_and_not_too_many_are_kept(kind: &impl Kind) {
     let store = kind.store(LONG);
     let [head] = heads(["hi"]);
     for number in 0..MAX_PER_HEAD + 2 {
-        store.put(head, session(number), Instant::now()).await;
+        store.put(head, numbered(number), Instant::now()).await;
     }
     for number in (2..MAX_PER_HEAD + 2).rev() {
         let taken = store.take(&[(1, head)], Instant::now()).await;
-        assert_eq!(taken, Some((0, session(number))));
+        assert_eq!(taken, Some((0, numbered(number))));
     }
     assert_eq!(store.take(&[(1, head)], Instant::now()).await, None);
 }
@@ -211,7 +215,7 @@ async fn a_busy_head_does_not_keep_the_dead() {
     let (short, long) = (kind.remote("a", SHORT), kind.remote("a", LONG));
     let [head] = heads(["hi"]);
     for number in 0..3 {
-        short.put(head, session(number), Instant::now()).await;
+        short.put(head, numbered(number), Instant::now()).await;
     }
     // A life that is longer than theirs keeps the list, and not what is in it.
     long.put(head, session("alive"), Instant::now()).await;
