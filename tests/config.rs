@@ -11,7 +11,9 @@
 use std::time::Duration;
 
 use chipp_proxy::catalog::{Images, Tools};
-use chipp_proxy::config::{Auth, Config, Environment, Fault, LogFormat, Problems, Retry, Strategy, schema};
+use chipp_proxy::config::{
+    Auth, Config, Environment, Fault, LogFormat, Problems, Retry, SessionStore, Strategy, schema,
+};
 use chipp_proxy::translate::request::OnParameter;
 
 const SECRET: &str = "sk-do-not-show-1234567890";
@@ -261,7 +263,9 @@ fn every_wrong_value_of_models_and_auth_is_told() {
 #[rustfmt::skip]
 const OTHER_SECTIONS: &[Case] = &[
     ("sessions: {strategy: sticky}", "sessions.strategy", "yet; use `conversation` or `off`"),
-    ("sessions: {store: redis}", "sessions.store", "`redis` is not supported yet; use `memory`"),
+    ("sessions: {store: disk}", "sessions.store", "use `memory` or `redis`"),
+    ("sessions: {store: redis}", "redis.url", "is needed with `sessions.store: redis`"),
+    ("sessions: {store: redis}\nredis: {prefix: p}", "redis.url", "is needed with `sessions.store: redis`"),
     ("sessions: {ttl: 10ms}", "sessions.ttl", "from 1s to 365days"),
     ("sessions: {ttl: 10years}", "sessions.ttl", "from 1s to 365days"),
     ("sessions: {capacity: 0}", "sessions.capacity", "from 1 to 10000000"),
@@ -281,7 +285,13 @@ const OTHER_SECTIONS: &[Case] = &[
     ("limits: {key: {tokens_per_day: 5}}", "limits.key.tokens_per_day", "is not supported yet"),
     ("limits: {user: {requests_per_day: 5}}", "limits.user.requests_per_day", "is not supported yet"),
     ("limits: {user: {burst: 5}}", "limits.user.burst", "is not supported yet"),
-    ("redis: {url: \"redis://h\"}", "redis", "is not supported yet"),
+    ("redis: {url: \"http://h\"}", "redis.url", "must begin with `redis://`"),
+    ("redis: {url: \"redis://h\", url_file: h}", "redis.url_file", "stands beside `url`"),
+    ("redis: {url_file: Cargo.toml}", "redis.url_file", "what is in `Cargo.toml` has a space"),
+    ("redis: {url_file: /dev/null}", "redis.url_file", "`/dev/null` is an empty file"),
+    ("redis: {prefix: a b}", "redis.prefix", "without spaces"),
+    ("redis: {timeout: 100}", "redis.timeout", "has no unit"),
+    ("redis: {timeout: 2m}", "redis.timeout", "from 1ms to 60s"),
     ("parameters: {unsupported: drop}", "parameters.unsupported", "use `ignore` or `reject`"),
     ("parameters: {unknown: drop}", "parameters.unknown", "use `ignore` or `reject`"),
     ("telemetry: {log: xml}", "telemetry.log", "use `json` or `pretty`"),
@@ -318,7 +328,7 @@ fn all_problems_come_at_once() {
             "models.a b",
             "models.d.app",
             "auth.keys[0].sha256",
-            "sessions.store",
+            "redis.url",
         ]
     );
 }
@@ -345,8 +355,9 @@ auth:
   keys:
     - {{name: web, sha256: [sha256:{HASH}, {upper}], models: [zeta, \"gpt-4*\", gpt-4o-mini], expires: 2027-01-01, trust_user: true, limits: {{requests_per_minute: 9}}}}
     - {{name: all, sha256: {third}, expires: 2027-01-01T00:00:01Z}}
-sessions: {{strategy: off, ttl: 90s, capacity: 5, user_headers: [], conversation_headers: \"X-A, x-b\"}}
+sessions: {{strategy: off, store: redis, ttl: 90s, capacity: 5, user_headers: [], conversation_headers: \"X-A, x-b\"}}
 limits: {{all: {{requests_per_minute: 1}}, key: {{requests_per_minute: 2}}, user: {{requests_per_minute: 3}}}}
+redis: {{url: \"rediss://user:pass@redis.internal:6380/2\", prefix: \"p:\", timeout: 20ms}}
 parameters: {{unsupported: reject, unknown: reject}}
 telemetry: {{log: pretty, content: true, otlp: false}}
 ",
@@ -397,6 +408,10 @@ telemetry: {{log: pretty, content: true, otlp: false}}
     assert_eq!(config.sessions.conversation_headers, ["x-a", "x-b"]);
     let limits = [config.limits.all, config.limits.key, config.limits.user];
     assert_eq!(limits.map(|limit| limit.unwrap().get()), [1, 2, 3]);
+    assert_eq!(config.sessions.store, SessionStore::Redis);
+    let redis = config.redis.unwrap();
+    assert_eq!(redis.url.expose(), "rediss://user:pass@redis.internal:6380/2");
+    assert_eq!((redis.prefix.as_str(), redis.timeout), ("p:", Duration::from_millis(20)));
     assert_eq!(config.parameters.unsupported, OnParameter::Reject);
     assert_eq!(config.telemetry.log, LogFormat::Pretty);
     assert!(config.telemetry.content);
@@ -418,6 +433,8 @@ fn what_is_allowed_is_not_refused() {
         "models: {\"*\": app-1, openai/gpt-4o: app-2, ünïcode: app-3}",
         "upstream: {api_key: k, retry: {on: []}}",
         "models: {a: {app: x, fallbacks: [b]}, b: {app: y, fallbacks: [a]}}",
+        "redis: {prefix: p}",
+        "redis: {url: \"unix:///run/redis.sock\"}",
         "models: {a: &long {app: b, hidden: true}, c: {<<: *long, hidden: false}}",
     ] {
         good(text);
@@ -531,7 +548,7 @@ fn variables_that_set_nothing_are_told() {
             "CHIPP_PROXY__SERVER__LISEN: unknown key; did you mean `CHIPP_PROXY__SERVER__LISTEN`?",
             "CHIPP_PROXY__server__drain: write it in capitals: `CHIPP_PROXY__SERVER__DRAIN`",
             "server.workers: `${CHIPP_PROXY__SERVER__WORKERS}` is not a whole number",
-            "redis: is not supported yet; leave it out",
+            "redis.url: is not a URL: write it like `redis://127.0.0.1:6379`",
         ]
     );
 }
@@ -602,11 +619,16 @@ fn keys_written_into_the_file_are_not_shown_either() {
         "upstream:\n  api_key: |\n    sk-plain-1\n   sk-plain-2",
         "auth: {mode: keys, keys: [{name: a, sha256: sk-plain-1}]}",
         "upstream: {api_key: k, base_url: \"https://user:sk-plain@host\"}",
+        "redis: {url: \"redis://:sk-plain@host/x\"}",
+        "redis: {url: \"redis://:sk-plain@\"}",
+        "redis: {url: sk-plain}",
     ] {
         let shown = problems(text).join("\n");
         assert!(!shown.is_empty() && !shown.contains("sk-plain"), "{text}\n{shown}");
     }
-    let config = good("upstream: {api_key: sk-plain-1}\nmodels: {a: b, c: {app: d, api_key: sk-plain-2}}");
+    let config = good(
+        "upstream: {api_key: sk-plain-1}\nmodels: {a: b, c: {app: d, api_key: sk-plain-2}}\nredis: {url: \"redis://:sk-plain-3@h\"}",
+    );
     let shown = format!("{config:?}\n{config:#?}\n{}", config.show());
     assert!(shown.contains("***") && !shown.contains("sk-plain"), "{shown}");
 }
@@ -718,7 +740,8 @@ fn what_the_shipped_file_offers_in_comments_is_right() {
 fn what_is_shown_reads_back() {
     let environment = environment(&[("SUPPORT_KEY", "support-key"), ("WEB_KEY_SHA256", HASH)]);
     let shown = Config::parse(&everything(), &environment).unwrap().show();
-    let again = Config::parse(&shown.replace("***", "some-key"), &environment).unwrap();
+    let secrets = shown.replacen("url: \"***\"", "url: redis://h", 1).replace("***", "some-key");
+    let again = Config::parse(&secrets, &environment).unwrap();
     assert_eq!(again.show(), shown);
 }
 

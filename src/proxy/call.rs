@@ -126,9 +126,10 @@ impl Call {
         if self.worker.shared.config.telemetry.content {
             telemetry::content::answer(&self.exchange.record.request_id, content);
         }
-        let Some(turn) = self.attempt.turn.take() else { return };
-        if self.ask.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter {
-            turn.complete(named, content, Instant::now()).await;
+        let is_whole = self.ask.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter;
+        let turn = self.attempt.turn.take().filter(|_| is_whole);
+        if let Some(keep) = turn.map(|turn| turn.complete(named, content)) {
+            keep.put(Instant::now()).await;
         }
     }
 

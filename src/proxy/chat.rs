@@ -67,7 +67,10 @@ impl Call {
             () = shared.deadline.cancelled() => Err(Error::shutting_down()),
         };
         match fetched {
-            Ok(reply) => Ok(self.finish(reply).await),
+            Ok(reply) => {
+                let body = self.finish(reply).await;
+                Ok(Answer::Plain { exchange: self.exchange, body })
+            }
             Err(error) => Err(self.refuse(error)),
         }
     }
@@ -110,7 +113,7 @@ impl Call {
         Ok(Some(answer))
     }
 
-    async fn finish(mut self, reply: chipp::Reply) -> Answer {
+    async fn finish(&mut self, reply: chipp::Reply) -> Vec<u8> {
         let mut content = reply.text;
         if !self.ask.cutter.is_idle() {
             content = self.ask.cutter.push(&content);
@@ -127,8 +130,7 @@ impl Call {
             finish_reason: translate::reply::finish_reason(reply.finish, self.ask.cutter.cut()),
             usage,
         };
-        let body = completion.to_json();
-        Answer::Plain { exchange: self.exchange, body }
+        completion.to_json()
     }
 }
 

@@ -99,6 +99,10 @@ impl Shared {
             }
             _ => (Store::Memory(Memory::new(settings.ttl, settings.capacity)), None),
         };
+        let mut metrics = Metrics::new();
+        if redis.is_some() {
+            metrics.show_redis();
+        }
         Ok(Self {
             sessions: Arc::new(sessions),
             redis,
@@ -106,7 +110,7 @@ impl Shared {
             retries: Budget::new(Instant::now()),
             fingerprinter: Fingerprinter::random()?,
             limits,
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::new(metrics),
             running: TaskTracker::new(),
             draining: CancellationToken::new(),
             deadline: CancellationToken::new(),

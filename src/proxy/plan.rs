@@ -93,7 +93,8 @@ pub(super) async fn make(
     let (key, key_owner) = key(caller, &route).ok_or_else(Error::internal)?;
     let scope = scope(shared, &caller.digest, user, &hints, &route);
     let mode = mode(shared.config.sessions.strategy, hints.session);
-    let turn = Turn::begin(&shared.sessions, mode, &scope, &messages, Instant::now()).await;
+    let mut turn = Turn::begin(&shared.sessions, mode, &scope, &messages);
+    turn.seek(Instant::now()).await;
     exchange.set_outcome(turn.outcome());
     let wanted = if request.stream { Accept::Stream } else { Accept::Json };
     let accept = accept(shared, wanted, &turn);
@@ -150,7 +151,7 @@ impl Ask {
         };
         let user = self.hints.user.as_deref().or(request.user.as_deref());
         let scope = scope(shared, &self.credential, user, &self.hints, route);
-        let turn = Turn::apart(&shared.sessions, self.mode, &scope, &messages);
+        let turn = Turn::begin(&shared.sessions, self.mode, &scope, &messages);
         let outcome = turn.outcome();
         let accept = accept(shared, self.accept, &turn);
         let attempt = Attempt {
@@ -173,8 +174,8 @@ impl Attempt {
 
     /// Puts the session back: Chipp cannot have seen the turn.
     pub(super) async fn put_back(&mut self) {
-        if let Some(turn) = self.turn.take() {
-            turn.untouched(Instant::now()).await;
+        if let Some(keep) = self.turn.take().map(|turn| turn.untouched()) {
+            keep.put(Instant::now()).await;
         }
     }
 

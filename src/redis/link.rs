@@ -22,7 +22,7 @@ use crate::secret::Secret;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// How often the connection is looked after while nobody has doubts.
-const CHECK_EVERY: Duration = Duration::from_secs(10);
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long is waited before the second attempt to connect; then twice as long each time…
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -181,9 +181,9 @@ impl Link {
                 let run = text.lines().find_map(|line| line.strip_prefix("run_id:"));
                 Ok(run.unwrap_or_default().to_owned())
             }
-            Ok(Value::VerbatimString { .. } | Value::SimpleString(_)) => Ok(String::new()),
-            Ok(_) => Err(Down::new("answered something odd")),
+            // Whoever may not ask this may still use the rest.
             Err(Sent::Refused(_)) => Ok(String::new()),
+            Ok(_) => Err(Down::new("answered something odd")),
             Err(sent) => Err(Failed::from(sent).down),
         }
     }

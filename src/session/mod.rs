@@ -72,6 +72,8 @@ pub struct Turn {
     mode: Mode,
     /// The hash of the whole request, to go on with the answer.
     history: History,
+    /// Under which heads a session may be kept that holds a beginning of it; until it is sought.
+    candidates: Vec<(usize, Head)>,
     /// Whether the history has an answer in it, so that there is something to continue.
     has_past: bool,
     taken: Option<Taken>,
@@ -86,42 +88,23 @@ struct Taken {
 }
 
 impl Turn {
-    /// Hashes the history and takes the session that holds the longest beginning of it, if there is one.
-    pub async fn begin(
-        store: &Arc<Store>,
-        mode: Mode,
-        scope: &Scope,
-        messages: &[chipp::Message<'_>],
-        now: Instant,
-    ) -> Self {
-        let (mut turn, heads) = Self::unlinked(store, mode, scope, messages);
-        if mode == Mode::Conversation {
-            turn.taken = store.take(&heads, now).await.and_then(|(place, session)| {
-                let (holds, head) = *heads.get(place)?;
-                Some(Taken { head, session, holds })
-            });
-        }
-        turn
-    }
-
-    /// A turn in a session of its own, whatever the mode; that session may be gone on with later, unless the mode is
-    /// [`Mode::Off`].
-    pub fn apart(store: &Arc<Store>, mode: Mode, scope: &Scope, messages: &[chipp::Message<'_>]) -> Self {
-        Self::unlinked(store, mode, scope, messages).0
-    }
-
-    fn unlinked(
-        store: &Arc<Store>,
-        mode: Mode,
-        scope: &Scope,
-        messages: &[chipp::Message<'_>],
-    ) -> (Self, Vec<(usize, Head)>) {
-        let (history, heads) = match mode {
-            Mode::Conversation | Mode::Fresh => History::of(scope, messages),
+    /// Hashes the history. The session that holds the longest beginning of it is still to be [`sought`](Self::seek).
+    pub fn begin(store: &Arc<Store>, mode: Mode, scope: &Scope, messages: &[chipp::Message<'_>]) -> Self {
+        let (history, candidates) = match mode {
+            Mode::Conversation => History::of(scope, messages),
+            Mode::Fresh => (History::of(scope, messages).0, Vec::new()),
             Mode::Off => (History::new(scope), Vec::new()),
         };
         let has_past = messages.iter().any(|message| message.role == chipp::Role::Assistant);
-        (Self { store: Arc::clone(store), mode, history, has_past, taken: None }, heads)
+        Self { store: Arc::clone(store), mode, history, candidates, has_past, taken: None }
+    }
+
+    /// Takes the session that holds the longest beginning of the history, if there is one.
+    pub async fn seek(&mut self, now: Instant) {
+        let candidates = std::mem::take(&mut self.candidates);
+        if let Some((place, session)) = self.store.take(&candidates, now).await {
+            self.taken = candidates.get(place).map(|&(holds, head)| Taken { head, session, holds });
+        }
     }
 
     /// The session to go on with.
@@ -155,24 +138,40 @@ impl Turn {
     }
 
     /// Chipp cannot have seen the turn: the session is as it was.
-    pub async fn untouched(self, now: Instant) {
-        if let Some(taken) = self.taken {
-            self.store.put(taken.head, taken.session, now).await;
-        }
+    #[must_use]
+    pub fn untouched(self) -> Keep {
+        Keep { store: self.store, kept: self.taken.map(|taken| (taken.head, taken.session)) }
     }
 
     /// Chipp holds the turn: `answer` is what it said, and what the client was given.
     ///
     /// `named` is the session that the reply named; without a name, a session that was gone on with is taken at its word.
     /// An empty answer settles nothing: what Chipp wrote into the session for it is unknown.
-    pub async fn complete(mut self, named: Option<ChatSessionId>, answer: &str, now: Instant) {
+    #[must_use]
+    pub fn complete(mut self, named: Option<ChatSessionId>, answer: &str) -> Keep {
         let session = named.or_else(|| self.taken.take().map(|taken| taken.session));
-        let Some(session) = session.filter(|_| self.mode != Mode::Off && !answer.trim_end().is_empty())
-        else {
-            return;
-        };
-        self.history.push(chipp::Role::Assistant, answer);
-        self.store.put(self.history.head(), session, now).await;
+        let session = session.filter(|_| self.mode != Mode::Off && !answer.trim_end().is_empty());
+        let kept = session.map(|session| {
+            self.history.push(chipp::Role::Assistant, answer);
+            (self.history.head(), session)
+        });
+        Keep { store: self.store, kept }
+    }
+}
+
+/// How a turn was settled: what is to be put away. Much smaller than the turn, whose hashes are large.
+#[derive(Debug)]
+pub struct Keep {
+    store: Arc<Store>,
+    kept: Option<(Head, ChatSessionId)>,
+}
+
+impl Keep {
+    /// Puts the session away, if one is kept.
+    pub async fn put(self, now: Instant) {
+        if let Some((head, session)) = self.kept {
+            self.store.put(head, session, now).await;
+        }
     }
 }
 

@@ -52,7 +52,9 @@ while oldest and tonumber(string.match(oldest, '^(%d+):') or 0) <= now do
   redis.call('LPOP', key)
   oldest = redis.call('LINDEX', key, 0)
 end
-redis.call('PEXPIRE', key, ARGV[2])
+if redis.call('PTTL', key) < tonumber(ARGV[2]) then
+  redis.call('PEXPIRE', key, ARGV[2])
+end
 return true
 ";
 

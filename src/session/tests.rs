@@ -48,7 +48,9 @@ impl Room {
 
     fn begin(&self, user: &str, texts: &[&str]) -> Turn {
         let scope = self.scope(user);
-        Turn::begin(&self.store, Mode::Conversation, &scope, &history(texts), self.now).ready()
+        let mut turn = Turn::begin(&self.store, Mode::Conversation, &scope, &history(texts));
+        turn.seek(self.now).ready();
+        turn
     }
 
     fn memory(&self) -> &Memory {
@@ -64,12 +66,12 @@ fn a_conversation_goes_on_in_its_session() {
     let room = Room::new();
     let first = room.begin("ann", &["hi"]);
     assert_eq!((first.outcome(), first.holds()), (Outcome::New, 0));
-    first.complete(Some(session("s1")), "hello \n", room.now).ready();
+    first.complete(Some(session("s1")), "hello \n").put(room.now).ready();
 
     let second = room.begin("ann", &["hi", "hello", "how are you?"]);
     assert_eq!((second.outcome(), second.holds()), (Outcome::Continued, 2));
     assert_eq!(second.session(), Some(&session("s1")));
-    second.complete(None, "fine", room.now).ready();
+    second.complete(None, "fine").put(room.now).ready();
 
     let third = room.begin("ann", &["hi", "hello", "how are you?", "fine", "good"]);
     assert_eq!((third.outcome(), third.holds()), (Outcome::Continued, 4));
@@ -78,19 +80,19 @@ fn a_conversation_goes_on_in_its_session() {
 #[test]
 fn a_session_serves_one_request_at_a_time() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello").put(room.now).ready();
     let first = room.begin("ann", &["hi", "hello", "a"]);
     let second = room.begin("ann", &["hi", "hello", "b"]);
     assert_eq!(first.outcome(), Outcome::Continued);
     assert_eq!(second.outcome(), Outcome::Replayed);
-    first.untouched(room.now).ready();
+    first.untouched().put(room.now).ready();
     assert_eq!(room.begin("ann", &["hi", "hello", "c"]).outcome(), Outcome::Continued);
 }
 
 #[test]
 fn in_doubt_a_session_is_forgotten() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello").put(room.now).ready();
     drop(room.begin("ann", &["hi", "hello", "a"]));
     assert_eq!(room.begin("ann", &["hi", "hello", "a"]).outcome(), Outcome::Replayed);
     assert!(room.memory().is_empty());
@@ -99,8 +101,8 @@ fn in_doubt_a_session_is_forgotten() {
 #[test]
 fn an_edit_or_a_regeneration_replays() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
-    room.begin("ann", &["hi", "hello", "a"]).complete(None, "b", room.now).ready();
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello").put(room.now).ready();
+    room.begin("ann", &["hi", "hello", "a"]).complete(None, "b").put(room.now).ready();
     assert_eq!(room.begin("ann", &["hi", "hello", "a"]).outcome(), Outcome::Replayed);
     assert_eq!(room.begin("ann", &["hey", "hello", "a", "b", "c"]).outcome(), Outcome::Replayed);
     assert_eq!(room.begin("ann", &["hi", "hello", "a", "b", "c"]).outcome(), Outcome::Continued);
@@ -109,7 +111,7 @@ fn an_edit_or_a_regeneration_replays() {
 #[test]
 fn a_made_up_answer_after_ours_goes_in_with_the_new_messages() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello").put(room.now).ready();
     let turn = room.begin("ann", &["hi", "hello", "a", "made up", "b"]);
     assert_eq!((turn.outcome(), turn.holds()), (Outcome::Continued, 2));
 }
@@ -117,7 +119,7 @@ fn a_made_up_answer_after_ours_goes_in_with_the_new_messages() {
 #[test]
 fn an_answer_at_the_end_leaves_something_to_send() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello").put(room.now).ready();
     let turn = room.begin("ann", &["hi", "hello"]);
     assert_eq!((turn.outcome(), turn.holds()), (Outcome::Replayed, 0));
 }
@@ -125,7 +127,7 @@ fn an_answer_at_the_end_leaves_something_to_send() {
 #[test]
 fn scopes_do_not_mix() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello").put(room.now).ready();
     assert_eq!(room.begin("bob", &["hi", "hello", "a"]).outcome(), Outcome::Replayed);
     let parts = |credential, user, app, conversation| ScopeParts { credential, user, app, conversation };
     let all = [
@@ -159,15 +161,17 @@ fn roles_and_borders_between_messages_count() {
 fn fresh_turns_take_nothing_but_are_kept_and_off_turns_are_not() {
     let room = Room::new();
     let begin = |mode, texts: &[&str]| {
-        Turn::begin(&room.store, mode, &room.scope("ann"), &history(texts), room.now).ready()
+        let mut turn = Turn::begin(&room.store, mode, &room.scope("ann"), &history(texts));
+        turn.seek(room.now).ready();
+        turn
     };
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello", room.now).ready();
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello").put(room.now).ready();
     let fresh = begin(Mode::Fresh, &["hi", "hello", "a"]);
     assert_eq!((fresh.outcome(), fresh.session()), (Outcome::New, None));
-    fresh.complete(Some(session("s2")), "b", room.now).ready();
+    fresh.complete(Some(session("s2")), "b").put(room.now).ready();
     let off = begin(Mode::Off, &["hi", "hello", "a"]);
     assert_eq!(off.outcome(), Outcome::Stateless);
-    off.complete(Some(session("s3")), "b", room.now).ready();
+    off.complete(Some(session("s3")), "b").put(room.now).ready();
     assert_eq!(room.memory().len(), 2);
     let next = room.begin("ann", &["hi", "hello", "a", "b", "c"]);
     assert_eq!(next.session(), Some(&session("s2")));
@@ -176,7 +180,7 @@ fn fresh_turns_take_nothing_but_are_kept_and_off_turns_are_not() {
 #[test]
 fn an_empty_answer_settles_nothing() {
     let room = Room::new();
-    room.begin("ann", &["hi"]).complete(Some(session("s1")), " \n", room.now).ready();
+    room.begin("ann", &["hi"]).complete(Some(session("s1")), " \n").put(room.now).ready();
     assert!(room.memory().is_empty());
 }
 

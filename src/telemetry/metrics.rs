@@ -31,8 +31,7 @@ pub struct Metrics {
     breaker_changes: Family<BreakerLabels, Counter>,
     /// Requests that another alias was asked for in the place of the one that failed.
     pub fallbacks: Counter,
-    /// Without labels; a family, so that it is not there where no Redis is.
-    redis_up: Family<[(&'static str, &'static str); 0], Gauge>,
+    redis_up: Gauge,
     session_store_failures: Family<OperationLabels, Counter>,
     /// Requests that are being answered.
     pub in_flight: Gauge,
@@ -140,7 +139,7 @@ impl Metrics {
             breaker_states: Family::default(),
             breaker_changes: Family::default(),
             fallbacks: Counter::default(),
-            redis_up: Family::default(),
+            redis_up: Gauge::default(),
             session_store_failures: Family::default(),
             in_flight: Gauge::default(),
             sessions: Gauge::default(),
@@ -188,13 +187,18 @@ impl Metrics {
             "Malformed lines skipped in streams",
             self.skipped_lines.clone(),
         );
+        registry.register("panics", "Handlers that panicked", self.panics.clone());
+    }
+
+    /// Shows what only a process that uses Redis has.
+    pub fn show_redis(&mut self) {
+        let registry = &mut self.registry;
         registry.register("redis_up", "Whether Redis is there", self.redis_up.clone());
         registry.register(
             "session_store_failures",
             "Times that Redis could not be asked for a session, or told of one",
             self.session_store_failures.clone(),
         );
-        registry.register("panics", "Handlers that panicked", self.panics.clone());
     }
 
     /// One request has been answered.
@@ -233,7 +237,7 @@ impl Metrics {
 
     /// Whether Redis is there.
     pub fn redis_up(&self, is_up: bool) {
-        self.redis_up.get_or_create(&[]).set(is_up.into());
+        self.redis_up.set(is_up.into());
     }
 
     /// How often the session store has failed so far.

@@ -107,10 +107,15 @@ impl Server {
 
     /// One command; the first line of its answer.
     pub fn tell(&self, command: &str) -> String {
+        self.tell_lines(command, 1).concat()
+    }
+
+    /// One command; so many lines of its answer.
+    pub fn tell_lines(&self, command: &str, count: usize) -> Vec<String> {
         let mut connection = self.connect();
         write!(connection, "{command}\r\n").expect("it reads");
-        let mut lines = BufReader::new(connection).lines();
-        lines.next().expect("an answer").expect("text")
+        let lines = BufReader::new(connection).lines().take(count);
+        lines.map(|line| line.expect("text")).collect()
     }
 
     /// All keys.

@@ -1,0 +1,16 @@
+//! Sessions that several replicas share: what both stores have to do, and proxies on a real Redis that comes and goes.
+//!
+//! What needs a `redis-server` is left out by `cargo test`, and run by `cargo test --test redis -- --ignored`, as
+//! `tests/run` does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code outside of test functions"
+)]
+
+mod contract;
+mod replicas;
+#[path = "../support/mod.rs"]
+mod support;
