@@ -262,7 +262,6 @@ fn every_wrong_value_of_models_and_auth_is_told() {
 
 #[rustfmt::skip]
 const OTHER_SECTIONS: &[Case] = &[
-    ("sessions: {strategy: sticky}", "sessions.strategy", "yet; use `conversation` or `off`"),
     ("sessions: {store: disk}", "sessions.store", "use `memory` or `redis`"),
     ("sessions: {store: redis}", "redis.url", "is needed with `sessions.store: redis`"),
     ("sessions: {store: redis}\nredis: {prefix: p}", "redis.url", "is needed with `sessions.store: redis`"),
@@ -275,7 +274,7 @@ const OTHER_SECTIONS: &[Case] = &[
     ("sessions: {user_headers: [Authorization]}", "sessions.user_headers[0]", "cannot carry an id"),
     ("sessions: {user_headers: [A, a]}", "sessions.user_headers[1]", "same as sessions.user_headers[0]"),
     ("sessions: {user_headers: [A], conversation_headers: [B, A]}", "sessions.conversation_headers[1]", "same as sessions.user_headers[0]"),
-    ("sessions: {expose: true}", "sessions.expose", "not supported yet; use `false`"),
+    ("sessions: {expose: true, strategy: sticky}", "sessions.expose", "does not go with `strategy: sticky`"),
     ("limits: {store: redis}", "limits.store", "not supported yet; use `memory`"),
     ("limits: {on_store_failure: panic}", "limits.on_store_failure", "use `local` or `deny`"),
     ("limits: {all: {requests_per_minute: 0}}", "limits.all.requests_per_minute", "leave it out"),

@@ -11,6 +11,7 @@ pub(super) const OPENAI_VERSION: HeaderName = HeaderName::from_static("openai-ve
 pub(super) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub(super) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+pub(super) const X_CHAT_SESSION_ID: HeaderName = HeaderName::from_static("x-chat-session-id");
 pub(super) const X_CHIPP_IGNORED_PARAMS: HeaderName = HeaderName::from_static("x-chipp-ignored-params");
 pub(super) const X_CHIPP_SESSION: HeaderName = HeaderName::from_static("x-chipp-session");
 pub(super) const X_CHIPP_USAGE: HeaderName = HeaderName::from_static("x-chipp-usage");

@@ -3,9 +3,9 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderValue;
 
-use crate::api::headers::X_CHIPP_SESSION;
+use crate::api::headers::{X_CHAT_SESSION_ID, X_CHIPP_SESSION};
 use crate::config::Sessions;
-use crate::ids::MAX_ID_BYTES;
+use crate::ids::{ChatSessionId, MAX_ID_BYTES};
 use crate::openai::{Error, ErrorType};
 use crate::proxy::caller::{Caller, Trust};
 use crate::proxy::{Hints, SessionWish};
@@ -24,12 +24,15 @@ pub(super) fn of(request: &HttpRequest, settings: &Sessions, caller: &Caller) ->
             return Err(Error::new(400, ErrorType::InvalidRequest, Some("invalid_value"), message));
         }
     };
+    let chat_session = request.headers().get(X_CHAT_SESSION_ID).filter(|_| settings.expose);
+    let chat_session = chat_session.map(|id| id.to_str().ok().and_then(ChatSessionId::parse));
+    let chat_session = chat_session.map(|id| id.ok_or_else(Error::session_not_found)).transpose()?;
     if caller.trust == Trust::BodyOnly {
-        return Ok(Hints { session, ..Hints::default() });
+        return Ok(Hints { session, chat_session, ..Hints::default() });
     }
     let user = first(request, &settings.user_headers)?;
     let conversation = first(request, &settings.conversation_headers)?;
-    Ok(Hints { user, conversation, session })
+    Ok(Hints { user, conversation, session, chat_session })
 }
 
 /// The first of these headers that is there and not empty.

@@ -75,6 +75,11 @@ fn add(to: &mut HeaderMap, head: &Head) {
     if let Some(outcome) = head.outcome {
         to.insert(headers::X_CHIPP_SESSION, HeaderValue::from_static(outcome.as_str()));
     }
+    if let Some(session) = &head.chat_session
+        && let Ok(session) = HeaderValue::from_str(session.as_str())
+    {
+        to.insert(headers::X_CHAT_SESSION_ID, session);
+    }
     if let Some(usage) = head.usage {
         to.insert(headers::X_CHIPP_USAGE, HeaderValue::from_static(usage.as_str()));
     }

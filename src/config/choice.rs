@@ -82,8 +82,11 @@ impl Choice for EmptyReply {
 }
 
 impl Choice for Strategy {
-    const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("conversation", Some(Self::Conversation)), ("sticky", None), ("off", Some(Self::Off))];
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("conversation", Some(Self::Conversation)),
+        ("sticky", Some(Self::Sticky)),
+        ("off", Some(Self::Off)),
+    ];
 }
 
 impl Choice for OnParameter {

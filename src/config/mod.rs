@@ -182,6 +182,8 @@ pub struct Sessions {
     pub user_headers: Vec<String>,
     /// Headers that may carry a conversation's id; lower case.
     pub conversation_headers: Vec<String>,
+    /// Whether clients are told the ids of their sessions, and may come back with them.
+    pub expose: bool,
 }
 
 /// `sessions.strategy`.
@@ -189,6 +191,8 @@ pub struct Sessions {
 pub enum Strategy {
     /// By the history that the client sends.
     Conversation,
+    /// Each user, or conversation with a header, has one: for clients that send only what is new.
+    Sticky,
     /// Never: always the full history.
     Off,
 }

@@ -182,7 +182,7 @@ fn sessions(sessions: &Sessions) -> Node {
         ("capacity", number(sessions.capacity)),
         ("user_headers", texts(&sessions.user_headers)),
         ("conversation_headers", texts(&sessions.conversation_headers)),
-        ("expose", Node::Bool(false)),
+        ("expose", Node::Bool(sessions.expose)),
     ])
 }
 

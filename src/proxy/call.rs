@@ -126,10 +126,20 @@ impl Call {
         if self.worker.shared.config.telemetry.content {
             telemetry::content::answer(&self.exchange.record.request_id, content);
         }
+        self.tell_session(named.as_ref());
         let is_whole = self.ask.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter;
-        let turn = self.attempt.turn.take().filter(|_| is_whole);
-        if let Some(keep) = turn.map(|turn| turn.complete(named, content)) {
+        let turn = self.attempt.turn.take();
+        let keep = turn.map(|turn| if is_whole { turn.complete(named, content) } else { turn.doubt(named) });
+        if let Some(keep) = keep {
             keep.put(Instant::now()).await;
+        }
+    }
+
+    /// Notes the session for the client, if it is to know: the one that the reply named, or else the one gone on with.
+    pub(super) fn tell_session(&mut self, named: Option<&ChatSessionId>) {
+        let is_kept = self.attempt.turn.as_ref().is_some_and(|turn| turn.is_kept());
+        if self.worker.shared.config.sessions.expose && is_kept {
+            self.exchange.chat_session = named.or(self.attempt.session()).cloned();
         }
     }
 

@@ -1,10 +1,13 @@
 //! What fails on the way, as the errors that a client gets and as the words that it is counted under.
 
+use std::time::Duration;
+
 use crate::chipp::{ErrorKind, Failure};
 use crate::config::Fault;
 use crate::limits::Denied;
 use crate::openai::Error;
 use crate::openai::error::Exhausted;
+use crate::session::Unavailable;
 use crate::upstream::{BodyError, SendError, SendErrorKind};
 
 /// The error for a request that got no answer.
@@ -30,6 +33,14 @@ pub(super) fn broken(broken: BodyError) -> Error {
     match broken {
         BodyError::IdleTimeout | BodyError::TotalTimeout => Error::upstream_timeout(),
         BodyError::Cut | BodyError::Malformed | BodyError::TooLarge => Error::upstream_error(),
+    }
+}
+
+/// The error for a session that cannot be had.
+pub(super) fn unavailable(unavailable: Unavailable) -> Error {
+    match unavailable {
+        Unavailable::Busy => Error::session_busy(Duration::from_secs(1)),
+        Unavailable::Unknown => Error::session_not_found(),
     }
 }
 

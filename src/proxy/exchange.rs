@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ids::RequestId;
+use crate::ids::{ChatSessionId, RequestId};
 use crate::limits::Standing;
 use crate::openai::Error;
 use crate::session::Outcome;
@@ -22,6 +22,8 @@ pub struct Exchange {
     pub ignored: String,
     /// `x-chipp-usage`.
     pub usage: Option<UsageSource>,
+    /// `X-Chat-Session-ID`, where clients are told.
+    pub chat_session: Option<ChatSessionId>,
 }
 
 /// What a request says beside its body. The identity is there only if the caller's word on it is taken.
@@ -33,6 +35,8 @@ pub struct Hints {
     pub conversation: Option<String>,
     /// `x-chipp-session` of the request.
     pub session: SessionWish,
+    /// `X-Chat-Session-ID`, where clients are told the ids of their sessions; not yet known to be the caller's own.
+    pub chat_session: Option<ChatSessionId>,
 }
 
 /// What a client may ask of sessions for one call.
@@ -50,7 +54,14 @@ pub enum SessionWish {
 impl Exchange {
     /// An exchange of which nothing is known but its record.
     pub fn new(record: Record) -> Self {
-        Self { record, standing: None, outcome: None, ignored: String::new(), usage: None }
+        Self {
+            record,
+            standing: None,
+            outcome: None,
+            ignored: String::new(),
+            usage: None,
+            chat_session: None,
+        }
     }
 
     /// Notes what happened to the conversation.
@@ -83,6 +94,8 @@ pub struct Head {
     pub ignored: String,
     /// `x-chipp-usage`; not known yet when a stream begins.
     pub usage: Option<UsageSource>,
+    /// `X-Chat-Session-ID`, if it is known and the client is to know it.
+    pub chat_session: Option<ChatSessionId>,
     /// Since the request came.
     pub elapsed: Duration,
     /// The part of it that was spent waiting for Chipp.
@@ -98,6 +111,7 @@ impl Exchange {
             outcome: self.outcome,
             ignored: self.ignored.clone(),
             usage: self.usage,
+            chat_session: self.chat_session.clone(),
             elapsed: self.record.elapsed(),
             upstream: self.record.upstream,
         }

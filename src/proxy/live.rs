@@ -78,6 +78,7 @@ impl Live {
             Err(error) => return Err(call.refuse(error)),
         };
         call.exchange.record.status = 200;
+        call.tell_session(named_in(&events).or(source.named.as_ref()));
         let writer =
             ChunkWriter::new(&CompletionId::mint(), unix_seconds(), &call.ask.model, call.ask.include_usage);
         Ok(Self {
@@ -293,6 +294,14 @@ fn as_stream(answer: chipp::Reply) -> (Source, VecDeque<Event>) {
     (Source::read_already(answer.session), events)
 }
 
+/// The session that was named last.
+fn named_in(events: &VecDeque<Event>) -> Option<&ChatSessionId> {
+    events.iter().rev().find_map(|event| match event {
+        Event::Session(session) => Some(session),
+        _ => None,
+    })
+}
+
 /// An answer that ends before it has said anything may be found elsewhere.
 async fn fill(call: &mut Call, source: &Source, events: &mut VecDeque<Event>) -> Result<(), Failed> {
     let says = |event: &Event| matches!(event, Event::Text(_));
@@ -300,11 +309,7 @@ async fn fill(call: &mut Call, source: &Source, events: &mut VecDeque<Event>) ->
     if events.iter().any(says) {
         return Ok(());
     }
-    let named = events.iter().rev().find_map(|event| match event {
-        Event::Session(session) => Some(session),
-        _ => None,
-    });
-    let named = named.or(source.named.as_ref()).cloned();
+    let named = named_in(events).or(source.named.as_ref()).cloned();
     if let Some(text) = call.fill(named.as_ref()).await? {
         events.insert(end, Event::Text(text));
     }

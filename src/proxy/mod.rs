@@ -29,7 +29,7 @@ pub use stream::Frames;
 use crate::config::{Auth, Config, SessionStore};
 use crate::limits::Limits;
 use crate::redis::{OpenError, Redis};
-use crate::session::{Fingerprinter, Memory, Remote, Store};
+use crate::session::{Fingerprinter, Local, Remote, Store};
 use crate::telemetry::Metrics;
 use crate::upstream;
 use crate::upstream::breaker::Breakers;
@@ -97,7 +97,7 @@ impl Shared {
                 let remote = Remote::new(Arc::clone(&redis), at.prefix.clone(), settings.ttl);
                 (Store::Redis(remote), Some(redis))
             }
-            _ => (Store::Memory(Memory::new(settings.ttl, settings.capacity)), None),
+            _ => (Store::Memory(Local::new(settings.ttl, settings.capacity)), None),
         };
         let mut metrics = Metrics::new();
         if redis.is_some() {

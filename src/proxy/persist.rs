@@ -79,6 +79,12 @@ impl Call {
         let Cause::Fault(fault) = failed.cause else {
             return Decision::GiveUp(Why::NotWanted);
         };
+        if failed.session == Session::Fresh
+            && self.attempt.turn.as_ref().is_some_and(|turn| turn.is_claimed())
+        {
+            // The only one that knows the conversation is the session in which the turn may be.
+            return Decision::GiveUp(Why::NotWanted);
+        }
         let shared = &self.worker.shared;
         if !shared.breakers.is_closed(&self.attempt.route.app) {
             // Another call would not get through, and its refusal would hide what the app said.

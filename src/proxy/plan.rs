@@ -92,9 +92,10 @@ pub(super) async fn make(
     let messages = translate::request::messages(std::mem::take(&mut request.messages), &route)?;
     let (key, key_owner) = key(caller, &route).ok_or_else(Error::internal)?;
     let scope = scope(shared, &caller.digest, user, &hints, &route);
-    let mode = mode(shared.config.sessions.strategy, hints.session);
-    let mut turn = Turn::begin(&shared.sessions, mode, &scope, &messages);
-    turn.seek(Instant::now()).await;
+    let has_name = user.is_some() || hints.conversation.is_some();
+    let mode = mode(shared.config.sessions.strategy, &hints, has_name);
+    let mut turn = begin(shared, mode.clone(), &scope, &messages);
+    turn.seek(Instant::now()).await.map_err(error::unavailable)?;
     exchange.set_outcome(turn.outcome());
     let wanted = if request.stream { Accept::Stream } else { Accept::Json };
     let accept = accept(shared, wanted, &turn);
@@ -151,7 +152,12 @@ impl Ask {
         };
         let user = self.hints.user.as_deref().or(request.user.as_deref());
         let scope = scope(shared, &self.credential, user, &self.hints, route);
-        let turn = Turn::begin(&shared.sessions, self.mode, &scope, &messages);
+        let mode = match &self.mode {
+            Mode::Conversation | Mode::Fresh => self.mode.clone(),
+            // What the other app holds is not this one's; and what this one says is not gone on with.
+            Mode::Off | Mode::Sticky | Mode::StickyAnew | Mode::Named(_) => Mode::Off,
+        };
+        let turn = begin(shared, mode, &scope, &messages);
         let outcome = turn.outcome();
         let accept = accept(shared, self.accept, &turn);
         let attempt = Attempt {
@@ -185,11 +191,20 @@ impl Attempt {
     }
 }
 
-fn mode(strategy: Strategy, wish: SessionWish) -> Mode {
-    match (strategy, wish) {
-        (Strategy::Off, _) | (_, SessionWish::Off) => Mode::Off,
-        (Strategy::Conversation, SessionWish::New) => Mode::Fresh,
-        (Strategy::Conversation, SessionWish::Usual) => Mode::Conversation,
+fn begin(shared: &Shared, mode: Mode, scope: &Scope, messages: &[chipp::Message<'_>]) -> Turn {
+    let turn = Turn::begin(&shared.sessions, mode, scope, messages);
+    if shared.config.sessions.expose { turn.exposed(scope) } else { turn }
+}
+
+/// How the session is to be found. `has_name`: the request names a user or a conversation.
+fn mode(strategy: Strategy, hints: &Hints, has_name: bool) -> Mode {
+    match (strategy, hints.session, &hints.chat_session) {
+        (Strategy::Off, ..) | (_, SessionWish::Off, _) => Mode::Off,
+        (Strategy::Conversation, SessionWish::Usual, Some(session)) => Mode::Named(session.clone()),
+        (Strategy::Sticky, SessionWish::New, _) if has_name => Mode::StickyAnew,
+        (Strategy::Sticky, SessionWish::Usual, _) if has_name => Mode::Sticky,
+        (Strategy::Conversation | Strategy::Sticky, SessionWish::New, _) => Mode::Fresh,
+        (Strategy::Conversation | Strategy::Sticky, SessionWish::Usual, _) => Mode::Conversation,
     }
 }
 

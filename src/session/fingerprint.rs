@@ -6,6 +6,7 @@
 use std::sync::{PoisonError, RwLock};
 
 use crate::chipp::{Message, Role};
+use crate::ids::ChatSessionId;
 
 /// How many beginnings of a history are looked up, the longest first. A session that holds less than the last
 /// that many answers is replayed: deep branches are rare, and a look-up must stay bounded.
@@ -91,7 +92,35 @@ impl Scope {
     }
 }
 
+/// First bytes of what is hashed for slots; those of histories are roles.
+const STICKY: u8 = 0xfe;
+const NAMED: u8 = 0xff;
+
+impl Scope {
+    /// The slot of the one session of this scope that begins with these messages.
+    pub(super) fn sticky(&self, opening: &[Message<'_>]) -> Head {
+        let mut history = History::new(self);
+        history.0.update(&[STICKY]);
+        for message in opening {
+            history.push(message.role, &message.content);
+        }
+        history.head()
+    }
+
+    /// The slot of a session that clients know by its id.
+    pub(super) fn named(&self, session: &ChatSessionId) -> Head {
+        let mut history = History::new(self);
+        history.0.update(&[NAMED]).update(session.as_str().as_bytes());
+        history.head()
+    }
+}
+
 impl Head {
+    /// From 32 hexadecimal digits.
+    pub(super) fn from_hex(digits: &str) -> Option<Self> {
+        u128::from_str_radix(digits, 16).ok().map(|number| Self(number.to_be_bytes()))
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

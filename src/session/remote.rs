@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::ids::ChatSessionId;
 use crate::redis::{Down, Link, Redis, Reply, Script};
 use crate::session::memory::MAX_PER_HEAD;
+use crate::session::remote_slots::Scripts;
 use crate::session::{Fingerprinter, Head};
 
 /// How much longer than a session the key of the hashes lives, when no replica is there to look after it.
@@ -74,6 +75,7 @@ pub struct Remote {
     take: Script,
     put: Script,
     agree: Script,
+    pub(super) slots: Scripts,
     /// The run of the server whose key is used.
     run: Mutex<Option<String>>,
     failed_takes: AtomicU64,
@@ -99,6 +101,7 @@ impl Remote {
             take: Script::new(TAKE),
             put: Script::new(PUT),
             agree: Script::new(AGREE),
+            slots: Scripts::new(),
             run: Mutex::new(None),
             failed_takes: AtomicU64::new(0),
             failed_puts: AtomicU64::new(0),
@@ -172,12 +175,34 @@ impl Remote {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn key_of(&self, head: Head) -> String {
-        let mut key = String::with_capacity(self.prefix.len() + ":session:".len() + 2 * 16);
-        key.push_str(&self.prefix);
-        key.push_str(":session:");
+    pub(super) fn key_of(&self, head: Head) -> String {
+        self.key("session", head)
+    }
+
+    /// `PREFIX:KIND:HEAD`
+    pub(super) fn key(&self, kind: &str, head: Head) -> String {
+        let mut key = String::with_capacity(self.prefix.len() + kind.len() + 2 + 2 * 16);
+        for part in [&self.prefix, ":", kind, ":"] {
+            key.push_str(part);
+        }
         push_hex(head.as_bytes(), &mut key);
         key
+    }
+
+    pub(super) fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Runs a script that answers with a list or a number; `None` if Redis could not be asked.
+    pub(super) async fn ask(&self, script: &Script, keys: &[String], args: &[&[u8]]) -> Option<Vec<Reply>> {
+        match self.redis.run(script, keys, args).await {
+            Ok(Reply::List(parts)) => Some(parts),
+            Ok(part) => Some(vec![part]),
+            Err(_) => {
+                self.failed_puts.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
     }
 }
 
@@ -195,7 +220,7 @@ fn random_key() -> Result<[u8; blake3::KEY_LEN], Down> {
     Ok(key)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     push_hex(bytes, &mut text);
     text

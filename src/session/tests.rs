@@ -1,9 +1,11 @@
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 
 use super::*;
 use crate::chipp::{Message, Role};
+use crate::ids::ChatSessionId;
 
 fn message(role: Role, content: &str) -> Message<'_> {
     Message { role, content: content.into() }
@@ -37,7 +39,7 @@ struct Room {
 
 impl Room {
     fn new() -> Self {
-        let store = Arc::new(Store::Memory(Memory::new(Duration::from_secs(60), 100)));
+        let store = Arc::new(Store::Memory(Local::new(Duration::from_secs(60), 100)));
         Self { fingerprinter: Fingerprinter::random().unwrap(), store, now: Instant::now() }
     }
 
@@ -49,13 +51,13 @@ impl Room {
     fn begin(&self, user: &str, texts: &[&str]) -> Turn {
         let scope = self.scope(user);
         let mut turn = Turn::begin(&self.store, Mode::Conversation, &scope, &history(texts));
-        turn.seek(self.now).ready();
+        turn.seek(self.now).ready().unwrap();
         turn
     }
 
     fn memory(&self) -> &Memory {
         match &*self.store {
-            Store::Memory(memory) => memory,
+            Store::Memory(local) => local.sessions(),
             Store::Redis(_) => unreachable!("not in these tests"),
         }
     }
@@ -162,7 +164,7 @@ fn fresh_turns_take_nothing_but_are_kept_and_off_turns_are_not() {
     let room = Room::new();
     let begin = |mode, texts: &[&str]| {
         let mut turn = Turn::begin(&room.store, mode, &room.scope("ann"), &history(texts));
-        turn.seek(room.now).ready();
+        turn.seek(room.now).ready().unwrap();
         turn
     };
     room.begin("ann", &["hi"]).complete(Some(session("s1")), "hello").put(room.now).ready();

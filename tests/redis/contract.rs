@@ -8,7 +8,7 @@ use chipp_proxy::chipp::{Message, Role};
 use chipp_proxy::ids::ChatSessionId;
 use chipp_proxy::redis::Redis;
 use chipp_proxy::secret::Secret;
-use chipp_proxy::session::{Fingerprinter, Head, History, Memory, Remote, ScopeParts, Store};
+use chipp_proxy::session::{Fingerprinter, Head, History, Local, Remote, ScopeParts, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::PATIENCE;
@@ -31,7 +31,7 @@ struct InMemory;
 
 impl Kind for InMemory {
     fn store(&self, ttl: Duration) -> Arc<Store> {
-        Arc::new(Store::Memory(Memory::new(ttl, 1000)))
+        Arc::new(Store::Memory(Local::new(ttl, 1000)))
     }
 
     fn after(&self, time: Duration) -> Instant {

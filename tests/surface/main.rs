@@ -25,6 +25,7 @@ mod raw;
 mod recovery;
 mod shape;
 mod shutdown;
+mod slots;
 mod streams;
 mod wire;
 

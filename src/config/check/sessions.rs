@@ -27,12 +27,18 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawSessions) -> Sessions {
     let ttl = reader.within("sessions.ttl", raw.ttl.as_ref(), &TTL_RANGE, "from 1s to 365days");
     let capacity =
         reader.within("sessions.capacity", raw.capacity.as_ref(), &(1..=MAX_CAPACITY), "from 1 to 10000000");
-    if let Read::Good(true) = reader.value("sessions.expose", raw.expose.as_ref()) {
-        reader.problem("sessions.expose", "`true` is not supported yet; use `false`");
+    let strategy = strategy.or(Strategy::Conversation);
+    let expose = reader.value("sessions.expose", raw.expose.as_ref()).or(false);
+    if expose && strategy == Strategy::Sticky {
+        reader.problem(
+            "sessions.expose",
+            "does not go with `strategy: sticky`, where nobody chooses a session",
+        );
     }
     let mut seen = HashMap::new();
     Sessions {
-        strategy: strategy.or(Strategy::Conversation),
+        strategy,
+        expose,
         store,
         ttl: ttl.or(TTL),
         capacity: capacity.or(CAPACITY),

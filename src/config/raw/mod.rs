@@ -155,8 +155,8 @@ pub(crate) struct RawKey {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct RawSessions {
-    /// `conversation`: by the history that the client sends; `off`: always the full history. `sticky` is not
-    /// supported yet. Default: conversation.
+    /// `conversation`: by the history that the client sends; `off`: always the full history; `sticky`: each user, or
+    /// conversation with a header, has one session, for clients that send only what is new. Default: conversation.
     pub strategy: Option<Written<Strategy>>,
     /// `memory`: each process for itself; `redis`: all replicas together, see `redis`. Default: memory.
     pub store: Option<Written<SessionStore>>,
@@ -168,7 +168,8 @@ pub(crate) struct RawSessions {
     pub(crate) user_headers: Option<List<HeaderName>>,
     /// Headers that may carry a conversation's id. Default: [X-Conversation-ID, X-OpenWebUI-Chat-Id].
     pub conversation_headers: Option<List<HeaderName>>,
-    /// Whether clients see the session's id and may send it back; `true` is not supported yet. Default: false.
+    /// Whether answers carry the session's id in `X-Chat-Session-ID`, and clients may send it back, to go on with a
+    /// session of their own. Default: false.
     pub expose: Option<Written<bool>>,
 }
 

@@ -64,6 +64,20 @@ impl Error {
         Self::new(405, ErrorType::InvalidRequest, Some("method_not_supported"), message)
     }
 
+    /// 404: no session of this id, or none that this caller may go on with.
+    pub fn session_not_found() -> Self {
+        let message =
+            "The session named by 'X-Chat-Session-ID' does not exist or you do not have access to it.";
+        Self::new(404, ErrorType::InvalidRequest, Some("session_not_found"), message)
+    }
+
+    /// 409: another turn of the same session is running.
+    pub fn session_busy(wait: Duration) -> Self {
+        let message =
+            "Another request of the same conversation is still being answered. Please try again later.";
+        Self::new(409, ErrorType::InvalidRequest, Some("session_busy"), message).retry_after(wait)
+    }
+
     /// 413: more than `limit` bytes.
     pub fn body_too_large(limit: usize) -> Self {
         let message = format!("The request body is too large. The limit is {limit} bytes.");

@@ -26,6 +26,8 @@ fn table() -> Vec<Row> {
         (Error::unsupported_value("n", "2", "Use 1."), 400, INVALID, Some("n"), Some("unsupported_value")),
         (Error::unknown_url("POST", "/v1/foo"), 404, INVALID, None, Some("unknown_url")),
         (Error::method_not_supported("GET", "/v1/x"), 405, INVALID, None, Some("method_not_supported")),
+        (Error::session_not_found(), 404, INVALID, None, Some("session_not_found")),
+        (Error::session_busy(second), 409, INVALID, None, Some("session_busy")),
         (Error::body_too_large(10), 413, INVALID, None, Some("request_too_large")),
         (Error::unsupported_media_type(), 415, INVALID, None, Some("unsupported_media_type")),
         (Error::requests_exhausted("m", &limit), 429, "requests", None, Some("rate_limit_exceeded")),
