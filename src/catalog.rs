@@ -22,6 +22,8 @@ pub struct Route {
     pub images: Images,
     /// What becomes of tools that may be called.
     pub tools: Tools,
+    /// Aliases that answer in its place when it fails; exact names of other routes.
+    pub fallbacks: Vec<Arc<str>>,
     /// `limits.requests_per_minute` of this alias.
     pub requests_per_minute: Option<NonZeroU32>,
 }
@@ -126,6 +128,7 @@ mod tests {
             hidden: alias.starts_with("secret"),
             images: Images::default(),
             tools: Tools::default(),
+            fallbacks: Vec::new(),
             requests_per_minute: None,
         }
     }

@@ -49,6 +49,12 @@ impl ChatSessionId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id as a segment of a path; `None` if it would have to be escaped, which no id of Chipp's that has been seen would.
+    pub fn as_path_segment(&self) -> Option<&str> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~');
+        self.0.bytes().all(is_plain).then_some(&self.0)
+    }
 }
 
 impl fmt::Debug for ChatSessionId {

@@ -27,7 +27,8 @@
 //! 2. The body becomes an [`openai::chat::ChatRequest`], or a 400 that names the field.
 //! 3. [`catalog`] gives the route, [`limits`] the permit, [`translate`] Chipp's messages.
 //! 4. [`session::Turn::begin`] hashes the history and takes the session that holds the longest beginning of it.
-//! 5. [`upstream`] sends what that session does not hold yet, and hands back a head and bytes.
+//! 5. [`upstream`] sends what that session does not hold yet, and hands back a head and bytes. If that fails, it says
+//!    whether the same app is worth another call; then other aliases are asked.
 //! 6. [`chipp::stream`] (or [`chipp::Reply`]) decodes them into events. If they show that Chipp has forgotten the
 //!    session, and nothing has gone out, the whole history is sent anew.
 //! 7. [`openai::chunk`] (or [`openai::completion`]) writes the answer. The head of a stream is held back until Chipp
@@ -42,7 +43,8 @@
 //!   credential, the user, the app, the client's conversation id) can find it.
 //! - **A reply ends in exactly one `Finish` or `Failure`.** Bytes that end without their dialect's end are a failure;
 //!   a stream to a client ends in `[DONE]` only after a `Finish`.
-//! - **Nothing is retried that may have been carried out.** An app's actions can send e-mails.
+//! - **Nothing is retried that may have been carried out**, unless the operator wants it: an app's actions can send
+//!   e-mails. And nothing at all once a byte of the answer is out.
 //! - **Nothing leaks.** No key, app id, session id, or text of a message reaches a log, a metric, or an error; secret
 //!   types print as `***`.
 //! - **Redis is never needed.** A call to it has a deadline and is made once; while it is away, it costs no time.

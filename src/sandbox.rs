@@ -14,7 +14,9 @@ pub fn config(listen: SocketAddr, base_url: &str) -> anyhow::Result<Config> {
     let mut text = String::new();
     // Writing into a String does not fail.
     let _ = writeln!(text, "server: {{listen: '{listen}', admin: off}}");
-    let _ = writeln!(text, "upstream: {{base_url: '{base_url}', api_key: sandbox}}");
+    // Each alias is to show what it does, and not what becomes of it when it is tried again or left alone.
+    let plainly = "retry: {attempts: 1}, breaker: {failures: off}";
+    let _ = writeln!(text, "upstream: {{base_url: '{base_url}', api_key: sandbox, {plainly}}}");
     let _ = writeln!(text, "auth: {{mode: open, allow_open_on_network: true}}");
     let _ = writeln!(text, "models:");
     for behaviour in BEHAVIOURS {

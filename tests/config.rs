@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use chipp_proxy::catalog::{Images, Tools};
-use chipp_proxy::config::{Auth, Config, Environment, LogFormat, Problems, Strategy, schema};
+use chipp_proxy::config::{Auth, Config, Environment, Fault, LogFormat, Problems, Retry, Strategy, schema};
 use chipp_proxy::translate::request::OnParameter;
 
 const SECRET: &str = "sk-do-not-show-1234567890";
@@ -173,11 +173,15 @@ const SERVER_AND_UPSTREAM: &[Case] = &[
     ("upstream: {api_key: k, timeouts: {connect: 10s, first_byte: 9s}}", "upstream.timeouts.connect", "not be longer than `upstream.timeouts.first_byte`"),
     ("upstream: {api_key: k, ca_file: /nowhere/x.pem}", "upstream.ca_file", "cannot read `/nowhere/x.pem`: "),
     ("upstream: {api_key: k, reuse_connections: sometimes}", "upstream.reuse_connections", "neither `true` nor"),
-    ("upstream: {api_key: k, learn_session: buffer_first}", "upstream.learn_session", "use `stream`"),
-    ("upstream: {api_key: k, empty_reply: transcript}", "upstream.empty_reply", "not supported yet; use `return`"),
-    ("upstream: {api_key: k, empty_reply: error}", "upstream.empty_reply", "not supported yet"),
-    ("upstream: {api_key: k, retry: {attempts: 2}}", "upstream.retry", "is not supported yet"),
-    ("upstream: {api_key: k, breaker: {failures: 2}}", "upstream.breaker", "is not supported yet"),
+    ("upstream: {api_key: k, retry: {attempts: 0}}", "upstream.retry.attempts", "must be from 1 to 10"),
+    ("upstream: {api_key: k, retry: {attempts: 11}}", "upstream.retry.attempts", "must be from 1 to 10"),
+    ("upstream: {api_key: k, retry: {backoff: 0s}}", "upstream.retry.backoff", "must be from 1ms to 24h"),
+    ("upstream: {api_key: k, retry: {backoff: 2s, max_backoff: 1s}}", "upstream.retry.max_backoff", "must not be shorter than `upstream.retry.backoff`"),
+    ("upstream: {api_key: k, retry: {on: [connect, anything]}}", "upstream.retry.on[1]", "use `connect` or `rate_limit` or `unavailable` or `timeout`"),
+    ("upstream: {api_key: k, breaker: {failures: 0}}", "upstream.breaker.failures", "or `off`"),
+    ("upstream: {api_key: k, breaker: {failures: 1001}}", "upstream.breaker.failures", "must be from 1 to 1000, or `off`"),
+    ("upstream: {api_key: k, breaker: {window: 0s}}", "upstream.breaker.window", "must be from 1ms to 24h"),
+    ("upstream: {api_key: k, breaker: {cooldown: 30}}", "upstream.breaker.cooldown", "has no unit"),
     ("upstream: {api_key: \"a b\"}", "upstream.api_key", "has a space"),
     ("upstream: {api_key: \"***\"}", "upstream.api_key", "is the mask of a secret"),
     ("upstream: {api_key: \"${EMPTY}\"}", "upstream.api_key", "is empty"),
@@ -210,7 +214,11 @@ const MODELS_AND_AUTH: &[Case] = &[
     ("models: {a: {app: b, tools: emulate}}", "models.a.tools", "yet; use `reject` or `ignore`"),
     ("models: {a: {app: b, tools: run}}", "models.a.tools", "`run` is not known here"),
     ("models: {a: {app: b, images: parts}}", "models.a.images", "yet; use `text` or `reject`"),
-    ("models: {a: {app: b, fallbacks: [c]}}", "models.a.fallbacks", "is not supported yet"),
+    ("models: {a: {app: b, fallbacks: [c]}}", "models.a.fallbacks[0]", "is not an alias of `models`"),
+    ("models: {a: {app: b, fallbacks: [a]}}", "models.a.fallbacks[0]", "is the alias itself"),
+    ("models: {a: {app: b, fallbacks: [c, c]}, c: d}", "models.a.fallbacks[1]", "is there twice"),
+    ("models: {a: {app: b, fallbacks: [\"c*\"]}, \"c*\": d}", "models.a.fallbacks[0]", "is a pattern"),
+    ("models: {a: {app: x, fallbacks: [b, c, d, e, f, g, h, i, j]}, b: x, c: x, d: x, e: x, f: x, g: x, h: x, i: x, j: x}", "models.a.fallbacks", "has more than 8 entries"),
     ("models: {a: {app: b, limits: {concurrent: 5}}}", "models.a.limits.concurrent", "is not supported yet"),
     ("models: {a: {app: b, limits: {requests_per_minute: 0}}}", "models.a.limits.requests_per_minute", "leave it out"),
     ("models: {a: {app: b, api_key: c, api_key_file: d}}", "models.a.api_key_file", "keep one of the two"),
@@ -352,10 +360,12 @@ upstream:
   base_url: HTTP://Chipp.internal:8000/api/v1//
   api_key: default-key
   timeouts: {{total: 1m}}
+  retry: {{attempts: 3, backoff: 10s, on: \"timeout, reset\"}}
+  breaker: {{failures: off, window: 1m}}
   reuse_connections: false
 models:
   zeta: 0123
-  alpha: {{app: 0456, api_key: own-key, hidden: true, tools: ignore, images: reject, limits: {{requests_per_minute: 7}}}}
+  alpha: {{app: 0456, api_key: own-key, hidden: true, tools: ignore, images: reject, fallbacks: [gpt-4.1, zeta], limits: {{requests_per_minute: 7}}}}
   \"gpt-*\": \"${{APP:-app-9}}\"
   gpt-4.1: app-2
 auth:
@@ -385,6 +395,12 @@ telemetry: {{log: pretty, content: true, otlp: false}}
     assert_eq!((timeouts.total, timeouts.first_byte, timeouts.idle), (minute, minute, minute));
     assert_eq!(timeouts.connect, Duration::from_secs(10));
 
+    let Retry { attempts, backoff, max_backoff, on } = &config.upstream.retry;
+    assert_eq!((*attempts, *backoff, *max_backoff), (3, Duration::from_secs(10), Duration::from_secs(10)));
+    assert_eq!(on, &[Fault::Timeout, Fault::Reset]);
+    let breaker = config.upstream.breaker;
+    assert_eq!((breaker.failures, breaker.window), (None, minute));
+
     let route = |model: &str| config.models.resolve(model).unwrap();
     let key = |model: &str| route(model).key.as_ref().unwrap().expose().to_owned();
     assert_eq!(route("zeta").app.as_str(), "0123");
@@ -392,6 +408,8 @@ telemetry: {{log: pretty, content: true, otlp: false}}
     assert_eq!(route("alpha").app.as_str(), "0456");
     assert_eq!((route("alpha").tools, route("alpha").images), (Tools::Ignore, Images::Reject));
     assert_eq!(route("alpha").requests_per_minute.unwrap().get(), 7);
+    let fallbacks: Vec<&str> = route("alpha").fallbacks.iter().map(|alias| &**alias).collect();
+    assert_eq!(fallbacks, ["gpt-4.1", "zeta"]);
     assert_eq!(route("gpt-4o").app.as_str(), "app-9");
     assert_eq!(route("gpt-4.1").app.as_str(), "app-2");
     assert_eq!(config.models.listed().collect::<Vec<_>>(), ["zeta", "gpt-4.1"]);
@@ -430,6 +448,8 @@ fn what_is_allowed_is_not_refused() {
         "upstream: {}\nmodels: {a: {app: b, api_key: c}}",
         "upstream: {}\nauth: {mode: passthrough}",
         "models: {\"*\": app-1, openai/gpt-4o: app-2, ünïcode: app-3}",
+        "upstream: {api_key: k, retry: {on: []}}",
+        "models: {a: {app: x, fallbacks: [b]}, b: {app: y, fallbacks: [a]}}",
         "redis: {prefix: p}",
         "redis: {url: \"unix:///run/redis.sock\"}",
         "models: {a: &long {app: b, hidden: true}, c: {<<: *long, hidden: false}}",
@@ -657,6 +677,18 @@ upstream:
     first_byte: 5m
     idle: 2m
     total: 10m
+  retry:
+    attempts: 2
+    backoff: 250ms
+    max_backoff: 5s
+    "on":
+    - connect
+    - rate_limit
+    - unavailable
+  breaker:
+    failures: 5
+    window: 30s
+    cooldown: 15s
   learn_session: stream
   empty_reply: return
   reuse_connections: true

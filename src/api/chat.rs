@@ -26,7 +26,7 @@ pub(super) async fn create(
         Ok(read) => read,
         Err(error) => return respond::refused(Refused::new(error, exchange)),
     };
-    match chat(worker, caller, exchange, &hints, body).await {
+    match chat(worker, caller, exchange, hints, body).await {
         Ok(Answer::Plain { exchange, body }) => respond::json(exchange, body),
         Ok(Answer::Stream { head, frames }) => {
             let metrics = Arc::clone(&worker.shared.metrics);

@@ -9,8 +9,10 @@ mod metadata;
 pub mod reply;
 pub mod request;
 pub mod stream;
+pub mod transcript;
 
 pub use error::{ApiError, ErrorKind, Failure, classify};
 pub use event::{Event, FinishReason, Usage};
 pub use reply::Reply;
 pub use request::{Message, Request, Role};
+pub use transcript::LastAnswer;

@@ -3,7 +3,7 @@
 use schemars::{Schema, json_schema};
 
 use super::written::FromText;
-use super::{LogFormat, SessionStore, Strategy};
+use super::{EmptyReply, Fault, LearnSession, LogFormat, SessionStore, Strategy};
 use crate::catalog::{Images, Tools};
 use crate::translate::request::OnParameter;
 
@@ -50,14 +50,6 @@ pub(crate) struct LimitsStore;
 #[derive(Clone, Copy)]
 pub(crate) struct OnStoreFailure;
 
-/// `upstream.learn_session`: one way so far.
-#[derive(Clone, Copy)]
-pub(crate) struct LearnSession;
-
-/// `upstream.empty_reply`: one way so far.
-#[derive(Clone, Copy)]
-pub(crate) struct EmptyReply;
-
 impl Choice for Mode {
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("open", Some(Self::Open)), ("keys", Some(Self::Keys)), ("passthrough", Some(Self::Passthrough))];
@@ -77,12 +69,16 @@ impl Choice for OnStoreFailure {
 }
 
 impl Choice for LearnSession {
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[("stream", Some(Self)), ("buffer_first", None)];
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("stream", Some(Self::Stream)), ("buffer_first", Some(Self::BufferFirst))];
 }
 
 impl Choice for EmptyReply {
-    const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("return", Some(Self)), ("error", None), ("transcript", None)];
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("return", Some(Self::Return)),
+        ("error", Some(Self::Error)),
+        ("transcript", Some(Self::Transcript)),
+    ];
 }
 
 impl Choice for Strategy {
@@ -98,6 +94,17 @@ impl Choice for OnParameter {
 impl Choice for LogFormat {
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("json", Some(Self::Json)), ("pretty", Some(Self::Pretty))];
+}
+
+impl Choice for Fault {
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("connect", Some(Self::Connect)),
+        ("rate_limit", Some(Self::RateLimit)),
+        ("unavailable", Some(Self::Unavailable)),
+        ("timeout", Some(Self::Timeout)),
+        ("server_error", Some(Self::ServerError)),
+        ("reset", Some(Self::Reset)),
+    ];
 }
 
 impl Choice for Images {

@@ -21,6 +21,7 @@ mod load;
 mod overlay;
 mod problem;
 mod raw;
+mod resilience;
 mod schema;
 mod shape;
 mod show;
@@ -30,6 +31,7 @@ mod yaml;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
+pub use resilience::{Breaker, Fault, Retry};
 pub use schema::schema;
 
 /// The whole configuration, checked.
@@ -79,10 +81,38 @@ pub struct Upstream {
     pub base_url: String,
     /// The four clocks.
     pub timeouts: Timeouts,
+    /// What is tried again.
+    pub retry: Retry,
+    /// When an app is left alone.
+    pub breaker: Breaker,
+    /// How the session of a first, streamed turn is learnt.
+    pub learn_session: LearnSession,
+    /// What becomes of an empty reply.
+    pub empty_reply: EmptyReply,
     /// More roots to trust, a PEM file (read and parsed when the client is built; existence is checked here).
     pub ca_file: Option<PathBuf>,
     /// `false` closes each connection after its request.
     pub reuse_connections: bool,
+}
+
+/// `upstream.learn_session`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LearnSession {
+    /// From the stream, if that names it; else the next turn is replayed.
+    Stream,
+    /// The turn is asked for unstreamed, which names it always, and streamed to the client when it is there.
+    BufferFirst,
+}
+
+/// `upstream.empty_reply`. An app's turn can end on a tool step, without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmptyReply {
+    /// The client gets an empty answer.
+    Return,
+    /// The client gets an error.
+    Error,
+    /// The answer is looked for in the session's transcript.
+    Transcript,
 }
 
 /// `upstream.timeouts`.
@@ -199,7 +229,7 @@ pub struct Limits {
 pub struct Telemetry {
     /// The form of the log.
     pub log: LogFormat,
-    /// Whether message text may be logged (at debug level).
+    /// Whether requests and answers are logged, word for word.
     pub content: bool,
 }
 

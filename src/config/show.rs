@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::choice::word;
-use super::{Auth, ClientKey, Config, Redis, Sessions, Timeouts};
+use super::{Auth, Breaker, ClientKey, Config, Redis, Retry, Sessions, Timeouts};
 use crate::catalog::Route;
 
 /// What stands for a secret.
@@ -93,8 +93,10 @@ impl Config {
         let mut keys = vec![
             ("base_url", text(&upstream.base_url)),
             ("timeouts", timeouts),
-            ("learn_session", text("stream")),
-            ("empty_reply", text("return")),
+            ("retry", retry(&upstream.retry)),
+            ("breaker", breaker(upstream.breaker)),
+            ("learn_session", text(word(upstream.learn_session))),
+            ("empty_reply", text(word(upstream.empty_reply))),
             ("reuse_connections", Node::Bool(upstream.reuse_connections)),
         ];
         if let Some(path) = &upstream.ca_file {
@@ -113,6 +115,25 @@ impl Config {
     }
 }
 
+fn retry(retry: &Retry) -> Node {
+    section([
+        ("attempts", Node::Number(retry.attempts.into())),
+        ("backoff", duration(retry.backoff)),
+        ("max_backoff", duration(retry.max_backoff)),
+        ("on", Node::List(retry.on.iter().map(|fault| text(word(*fault))).collect())),
+    ])
+}
+
+fn breaker(breaker: Breaker) -> Node {
+    let failures =
+        breaker.failures.map_or_else(|| text("off"), |failures| Node::Number(failures.get().into()));
+    section([
+        ("failures", failures),
+        ("window", duration(breaker.window)),
+        ("cooldown", duration(breaker.cooldown)),
+    ])
+}
+
 fn model(route: &Route) -> Node {
     let mut keys = vec![("app", text(route.app.as_str()))];
     if route.key.is_some() {
@@ -121,6 +142,9 @@ fn model(route: &Route) -> Node {
     keys.push(("hidden", Node::Bool(route.hidden)));
     keys.push(("tools", text(word(route.tools))));
     keys.push(("images", text(word(route.images))));
+    if !route.fallbacks.is_empty() {
+        keys.push(("fallbacks", Node::List(route.fallbacks.iter().map(text).collect())));
+    }
     keys.extend(route.requests_per_minute.map(|limit| ("limits", rule(limit))));
     section(keys)
 }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::answer::{answer, newest};
-use super::behaviour::{Act, Behaviour, Memory, Refusal, Storing, Talk};
+use super::behaviour::{Act, Behaviour, Fails, Memory, Refusal, Storing, TALK, Talk};
 use super::exchange::{Exchange, outcome, said_and_stored, usage};
 use super::http::Head;
 use super::record::{Message, Outcome, Received};
@@ -41,10 +41,11 @@ fn converse(shared: &Shared, head: &Head, bytes: &[u8]) -> (usize, Script) {
         let mut state = shared.lock();
         let place =
             Place { options, behaviour, app: &body.app, key: &head.key, id, messages: &body.messages };
-        let session = place.find(&mut state, &mut received)?;
-        Ok((behaviour, session))
+        let act = place.act(&mut state);
+        let session = place.find(&act, &mut state, &mut received)?;
+        Ok((behaviour, act, session))
     });
-    let (behaviour, session) = match placed {
+    let (behaviour, act, session) = match placed {
         Ok(placed) => placed,
         Err((status, text)) => {
             received.messages = body.messages;
@@ -62,9 +63,13 @@ fn converse(shared: &Shared, head: &Head, bytes: &[u8]) -> (usize, Script) {
         before: &before,
         messages: &body.messages,
         session,
-        outcome: outcome(ends),
+        outcome: match (behaviour.act, act) {
+            (Act::Once(_), Act::Refuse(Refusal { status, .. })) => Outcome::Refused(status),
+            (Act::Once(_), Act::Reset(_)) => Outcome::Broken,
+            _ => outcome(ends),
+        },
     };
-    let script = request.script(&behaviour.act);
+    let script = request.script(&act);
     received.before = before;
     received.messages = body.messages;
     // Noted only now, so that whoever is woken by it can open a gate that exists; played after it.
@@ -137,9 +142,26 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// What the app does this time: some are well only the second time.
+    fn act(&self, state: &mut State) -> Act {
+        let Act::Once(fails) = self.behaviour.act else { return self.behaviour.act };
+        let before = self.id.and_then(|id| state.session_of(id, self.app, self.key));
+        let before = before.map(|session| session.messages.clone()).unwrap_or_default();
+        match (state.refuses_now(self.heard(&before)), fails) {
+            (false, _) => Act::Talk(TALK),
+            (true, Fails::With(refusal)) => Act::Refuse(refusal),
+            (true, Fails::Reset) => Act::Reset(Storing::Nothing),
+        }
+    }
+
     /// The session to go on with, or a new one where the app needs one.
-    fn find(&self, state: &mut State, received: &mut Received) -> Result<Option<String>, request::Refusal> {
-        let memory = match self.behaviour.act {
+    fn find(
+        &self,
+        act: &Act,
+        state: &mut State,
+        received: &mut Received,
+    ) -> Result<Option<String>, request::Refusal> {
+        let memory = match *act {
             Act::Talk(Talk { memory, .. }) => memory,
             _ => Memory::Kept,
         };
@@ -164,11 +186,11 @@ impl Place<'_> {
                 (None, _) => {}
             }
         }
-        if memory == Memory::FlakyOpening && state.refuses_now(self.opening()) {
+        if memory == Memory::FlakyOpening && state.refuses_now(self.heard(&[])) {
             return Err((503, "Service Unavailable".into()));
         }
-        let needed = match self.behaviour.act {
-            Act::Talk(_) => true,
+        let needed = match *act {
+            Act::Talk(_) | Act::Once(_) => true,
             Act::Refuse(Refusal { storing, .. }) | Act::Reset(storing) => storing == Storing::Turn,
             Act::Silence => false,
         };
@@ -183,9 +205,10 @@ impl Place<'_> {
         turns.filter(|message| message.role == "user").count() % 2 == 0
     }
 
-    fn opening(&self) -> String {
-        let texts = self.messages.iter().map(|message| &*message.content);
-        [self.app, self.key].into_iter().chain(texts).collect::<Vec<_>>().join("\0")
+    /// A name for what the app hears, be it in the session or in the request.
+    fn heard(&self, before: &[Message]) -> String {
+        let texts = before.iter().chain(self.messages).map(|message| &*message.content);
+        [self.app, self.behaviour.app, self.key].into_iter().chain(texts).collect::<Vec<_>>().join("\0")
     }
 }
 
@@ -205,6 +228,7 @@ impl Request<'_> {
         let mut script = Script::new(self.outcome, Delivery::Batched);
         match act {
             Act::Talk(talk) => return self.talk(talk),
+            Act::Once(_) => return self.talk(&TALK),
             Act::Silence => script.step(Step::Hang),
             Act::Reset(storing) => {
                 script.steps.extend(self.turn(*storing).map(Step::Store));

@@ -87,7 +87,7 @@ pub(super) fn usage(form: Form, before: &[Message], sent: &[Message], said: &str
 /// What is noted about a request whose reply ends so.
 pub(super) fn outcome(ends: Ends) -> Outcome {
     match ends {
-        Ends::Answer | Ends::Empty | Ends::RefusedOnce(_) => Outcome::Answered,
+        Ends::Answer | Ends::Empty | Ends::RefusedOnce(_) | Ends::BrokenOnce => Outcome::Answered,
         Ends::Refused(status) => Outcome::Refused(status),
         Ends::Broken | Ends::Never => Outcome::Broken,
     }

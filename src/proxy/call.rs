@@ -9,30 +9,31 @@ use bytes::Bytes;
 use crate::chipp::{self, ErrorKind, Failure};
 use crate::ids::ChatSessionId;
 use crate::openai::Error;
-use crate::openai::chat::ChatRequest;
 use crate::openai::usage::Usage;
 use crate::proxy::exchange::{Exchange, Hints, Refused};
-use crate::proxy::plan::{self, Plan};
+use crate::proxy::failed::Failed;
+use crate::proxy::plan::{self, Ask, Attempt};
 use crate::proxy::{Caller, Worker, error};
-use crate::session::{Outcome, Turn};
-use crate::telemetry::End;
+use crate::session::Outcome;
+use crate::telemetry::{self, End};
 use crate::translate;
 use crate::translate::failure::{Facts, KeyOwner};
 use crate::translate::reply::Volume;
 use crate::upstream;
+use crate::upstream::breaker::{Change, Permit};
 
 /// Largest error body that is looked at, in bytes.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 
-/// A request on its way, and all it takes to begin it anew.
+/// A request on its way: what is asked, and how it is tried.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) worker: Worker,
     pub(super) exchange: Exchange,
-    pub(super) plan: Plan,
-    /// The client's body: a replay reads it again, which costs nothing as long as none is needed.
-    client_body: Bytes,
-    deadline: tokio::time::Instant,
+    pub(super) ask: Ask,
+    pub(super) attempt: Attempt,
+    /// When the whole exchange must be over.
+    pub(super) deadline: tokio::time::Instant,
 }
 
 impl Call {
@@ -41,35 +42,38 @@ impl Call {
         worker: &Worker,
         caller: &Caller,
         mut exchange: Exchange,
-        hints: &Hints,
-        client_body: Bytes,
+        hints: Hints,
+        client_body: &Bytes,
     ) -> Result<Self, Box<Refused>> {
         let worker = worker.clone();
         let deadline = tokio::time::Instant::now() + worker.shared.config.upstream.timeouts.total;
-        match Plan::make(&worker.shared, caller, &mut exchange, hints, &client_body).await {
-            Ok(plan) => Ok(Self { worker, exchange, plan, client_body, deadline }),
+        match plan::make(&worker.shared, caller, &mut exchange, hints, client_body).await {
+            Ok((ask, attempt)) => {
+                worker.shared.retries.earn();
+                Ok(Self { worker, exchange, ask, attempt, deadline })
+            }
             Err(error) => Err(Refused::new(error, exchange)),
         }
     }
 
     /// Sends the request until an answer with status 200 begins, in the session that was meant or in a new one.
-    pub(super) async fn connect(&mut self) -> Result<upstream::Reply, Error> {
+    pub(super) async fn connect(&mut self) -> Result<upstream::Reply, Failed> {
         loop {
+            let permit = self.admit()?;
+            self.exchange.record.calls += 1;
             let started = Instant::now();
             let call = upstream::Call {
-                key: &self.plan.key,
-                body: self.plan.body.clone(),
-                session: self.plan.turn.as_ref().and_then(Turn::session),
+                key: &self.attempt.key,
+                body: self.attempt.body.clone(),
+                session: self.attempt.session(),
                 correlation_id: self.exchange.record.request_id.as_str(),
-                accept: self.plan.accept,
+                accept: self.attempt.accept,
                 deadline: self.deadline,
             };
             let sent = self.worker.client.send(call).await;
             self.exchange.waited(started.elapsed());
-            let mut reply = match sent {
-                Ok(reply) => reply,
-                Err(failed) => return Err(self.unsent(failed).await),
-            };
+            self.note_change(verdict(permit, &sent));
+            let mut reply = sent.map_err(|failed| self.unsent(failed))?;
             if reply.status == 200 {
                 if self.is_forgotten(reply.session.as_ref()) {
                     self.replay()?;
@@ -86,7 +90,7 @@ impl Call {
                 self.replay()?;
                 continue;
             }
-            return Err(self.reported(&error, reply.status, reply.retry_after).await);
+            return Err(self.reported(&error, reply.status, reply.retry_after));
         }
     }
 
@@ -101,17 +105,12 @@ impl Call {
     }
 
     fn session(&self) -> Option<&ChatSessionId> {
-        self.plan.turn.as_ref().and_then(Turn::session)
+        self.attempt.session()
     }
 
     /// Gives the session up, and makes the request anew with the whole history.
     pub(super) fn replay(&mut self) -> Result<(), Error> {
-        if let Some(turn) = &mut self.plan.turn {
-            turn.forget();
-        }
-        let request = ChatRequest::parse(&self.client_body)?;
-        let messages = translate::request::messages(request.messages, &self.plan.route)?;
-        self.plan.body = plan::request_body(&self.plan.route, self.plan.accept, None, &messages);
+        self.ask.replay(&self.worker.shared, &mut self.attempt)?;
         self.exchange.set_outcome(Outcome::Replayed);
         self.exchange.record.metrics().sessions_lost.inc();
         Ok(())
@@ -124,8 +123,11 @@ impl Call {
         named: Option<ChatSessionId>,
         content: &str,
     ) {
-        let is_whole = self.plan.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter;
-        let turn = self.plan.turn.take().filter(|_| is_whole);
+        if self.worker.shared.config.telemetry.content {
+            telemetry::content::answer(&self.exchange.record.request_id, content);
+        }
+        let is_whole = self.ask.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter;
+        let turn = self.attempt.turn.take().filter(|_| is_whole);
         if let Some(keep) = turn.map(|turn| turn.complete(named, content)) {
             keep.put(Instant::now()).await;
         }
@@ -133,8 +135,8 @@ impl Call {
 
     /// The client's usage; also for the log.
     pub(super) fn usage(&mut self, given: Option<chipp::Usage>, answer_bytes: usize) -> Usage {
-        let volume = Volume { prompt_bytes: self.plan.prompt_bytes, answer_bytes };
-        let (usage, source) = translate::reply::usage(given, self.plan.cutter.cut(), volume);
+        let volume = Volume { prompt_bytes: self.ask.prompt_bytes, answer_bytes };
+        let (usage, source) = translate::reply::usage(given, self.ask.cutter.cut(), volume);
         self.exchange.usage = Some(source);
         self.exchange.record.tokens = Some((usage.prompt_tokens, usage.completion_tokens));
         self.exchange.record.end = End::Complete;
@@ -147,72 +149,66 @@ impl Call {
     }
 
     /// No answer came.
-    async fn unsent(&mut self, failed: upstream::SendError) -> Error {
+    fn unsent(&mut self, failed: upstream::SendError) -> Failed {
         self.exchange.record.upstream_failed(error::send_kind(failed));
-        if failed.sent == upstream::Sent::Never {
-            self.put_back().await;
-        }
-        error::unsent(failed)
+        Failed::unsent(failed)
     }
 
     /// Chipp answered with an error status.
-    async fn reported(
-        &mut self,
-        reported: &chipp::ApiError,
-        status: u16,
-        retry_after: Option<Duration>,
-    ) -> Error {
+    fn reported(&mut self, reported: &chipp::ApiError, status: u16, retry_after: Option<Duration>) -> Failed {
         self.note(reported);
-        // What is refused with these has not become part of a conversation.
-        if matches!(status, 400 | 401 | 402 | 403 | 404 | 413 | 422 | 429) {
-            self.put_back().await;
-        }
-        translate::failure::api_error(reported, self.facts(retry_after))
+        let error = translate::failure::api_error(reported, self.facts(retry_after));
+        Failed { retry_after, ..Failed::reported(&reported.kind, status, self.attempt.key_owner, error) }
     }
 
     /// The reply failed after its head.
-    pub(super) fn failure(&mut self, failure: &Failure) -> Error {
+    pub(super) fn failure(&mut self, failure: &Failure) -> Failed {
         match failure {
             Failure::Api(reported) => self.note(reported),
             _ => self.exchange.record.upstream_failed(error::failure_kind(failure)),
         }
-        translate::failure::failure(failure, self.facts(None))
+        let error = translate::failure::failure(failure, self.facts(None));
+        Failed::in_reply(failure, self.attempt.key_owner, error)
     }
 
     /// The reply's body broke off.
-    pub(super) fn broken(&mut self, broken: upstream::BodyError) -> Error {
+    pub(super) fn broken(&mut self, broken: upstream::BodyError) -> Failed {
         self.exchange.record.upstream_failed(error::body_kind(broken));
-        error::broken(broken)
+        Failed::broken(broken)
     }
 
     fn note(&mut self, reported: &chipp::ApiError) {
         self.exchange.record.upstream_failed(error::api_kind(&reported.kind));
-        if reported.kind == ErrorKind::InvalidKey && self.plan.key_owner == KeyOwner::Operator {
+        if reported.kind == ErrorKind::InvalidKey && self.attempt.key_owner == KeyOwner::Operator {
             self.exchange.record.metrics().upstream_auth_failures.inc();
             tracing::error!(
                 request_id = self.exchange.record.request_id.as_str(),
-                alias = &*self.plan.route.alias,
+                alias = &*self.attempt.route.alias,
                 "Chipp refuses the key of this alias"
             );
         }
     }
 
-    async fn put_back(&mut self) {
-        if let Some(keep) = self.plan.turn.take().map(Turn::untouched) {
-            keep.put(Instant::now()).await;
-        }
-    }
-
     fn facts(&self, retry_after: Option<Duration>) -> Facts<'_> {
         Facts {
-            model: &self.plan.model,
+            model: &self.ask.model,
             secrets: [
-                Some(self.plan.route.app.as_str()),
+                Some(self.attempt.route.app.as_str()),
                 self.session().map(ChatSessionId::as_str),
-                Some(self.plan.key.expose()),
+                Some(self.attempt.key.expose()),
             ],
-            key_owner: self.plan.key_owner,
+            key_owner: self.attempt.key_owner,
             retry_after,
         }
+    }
+}
+
+/// What the head of an answer, or its absence, says of the app. What may come after a good head is the app's affair.
+fn verdict(permit: Permit, sent: &Result<upstream::Reply, upstream::SendError>) -> Option<Change> {
+    match sent {
+        Ok(reply) if reply.status < 500 => permit.succeeded(),
+        // Our own fault: it says nothing.
+        Err(failed) if failed.kind == upstream::SendErrorKind::Unsendable => None,
+        Ok(_) | Err(_) => permit.failed(Instant::now()),
     }
 }

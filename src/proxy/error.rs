@@ -1,6 +1,7 @@
 //! What fails on the way, as the errors that a client gets and as the words that it is counted under.
 
 use crate::chipp::{ErrorKind, Failure};
+use crate::config::Fault;
 use crate::limits::Denied;
 use crate::openai::Error;
 use crate::openai::error::Exhausted;
@@ -39,6 +40,18 @@ pub(super) fn denied(denied: &Denied, model: &str) -> Error {
         model,
         &Exhausted { limit, used: limit, requested: 1, wait: denied.retry_after },
     )
+}
+
+/// The word for the metric.
+pub(super) fn fault(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Connect => "connect",
+        Fault::RateLimit => "rate_limit",
+        Fault::Unavailable => "unavailable",
+        Fault::Timeout => "timeout",
+        Fault::ServerError => "server_error",
+        Fault::Reset => "reset",
+    }
 }
 
 /// The word for the metric.

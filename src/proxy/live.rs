@@ -16,12 +16,17 @@ use crate::openai::chunk::{ChunkWriter, KEEP_ALIVE, error_event};
 use crate::proxy::call::Call;
 use crate::proxy::chat::unix_seconds;
 use crate::proxy::exchange::{Head, Refused};
+use crate::proxy::failed::Failed;
 use crate::proxy::source::{Read, Source};
 use crate::telemetry::End;
 use crate::translate;
+use crate::upstream::Accept;
 
 /// How long the end of the body is waited for when all has been said: its connection can then be used again.
 const LINGER: Duration = Duration::from_millis(20);
+
+/// The pieces in which an answer is streamed that was not streamed by Chipp.
+const PIECE_BYTES: usize = 64;
 
 /// A running answer.
 pub(super) struct Live {
@@ -65,7 +70,7 @@ impl Live {
     pub(super) async fn open(mut call: Call) -> Result<Self, Box<Refused>> {
         let token = call.worker.shared.deadline.clone();
         let opened = tokio::select! {
-            opened = open(&mut call) => opened,
+            opened = call.pursue(open) => opened,
             () = token.cancelled() => Err(Error::shutting_down()),
         };
         let (source, events) = match opened {
@@ -73,12 +78,8 @@ impl Live {
             Err(error) => return Err(call.refuse(error)),
         };
         call.exchange.record.status = 200;
-        let writer = ChunkWriter::new(
-            &CompletionId::mint(),
-            unix_seconds(),
-            &call.plan.model,
-            call.plan.include_usage,
-        );
+        let writer =
+            ChunkWriter::new(&CompletionId::mint(), unix_seconds(), &call.ask.model, call.ask.include_usage);
         Ok(Self {
             call,
             source,
@@ -143,7 +144,7 @@ impl Live {
                     return Some(Bytes::from_static(KEEP_ALIVE));
                 }
                 Read::Broken(broken) => {
-                    let error = self.call.broken(broken);
+                    let error = self.call.broken(broken).error;
                     self.fail(&error, &mut out);
                     return Some(out.into());
                 }
@@ -154,16 +155,16 @@ impl Live {
     /// Writes what can be written at once; an end is for the caller to write.
     fn write(&mut self, event: Event, out: &mut Vec<u8>) -> Option<Ending> {
         match event {
-            Event::Text(text) if self.call.plan.cutter.is_idle() => {
+            Event::Text(text) if self.call.ask.cutter.is_idle() => {
                 // Who speaks on after all has not been complete.
                 self.source.keep_open();
                 self.speak(&text, out);
             }
             Event::Text(text) => {
                 self.source.keep_open();
-                let text = self.call.plan.cutter.push(&text);
+                let text = self.call.ask.cutter.push(&text);
                 self.speak(&text, out);
-                if self.call.plan.cutter.cut().is_some() {
+                if self.call.ask.cutter.cut().is_some() {
                     // The rest is not wanted; leaving closes Chipp's connection.
                     return Some(Ending { reason: chipp::FinishReason::Stop, then: Phase::Ended });
                 }
@@ -175,12 +176,12 @@ impl Live {
                 self.source.close_soon();
             }
             Event::Finish(reason) => {
-                let rest = self.call.plan.cutter.finish();
+                let rest = self.call.ask.cutter.finish();
                 self.speak(&rest, out);
                 return Some(Ending { reason, then: Phase::Lingering });
             }
             Event::Failure(failure) => {
-                let error = self.call.failure(&failure);
+                let error = self.call.failure(&failure).error;
                 self.fail(&error, out);
             }
         }
@@ -208,19 +209,19 @@ impl Live {
     /// The answer is complete. The session is put away first, so that the client's next request finds it.
     async fn end(&mut self, end: Ending, out: &mut Vec<u8>) {
         if self.is_doubtful {
-            self.call.plan.turn = None;
+            self.call.attempt.doubt();
         }
         let named = self.named.take().or_else(|| self.source.named.take());
         self.call.settle(end.reason, named, &self.answer).await;
         let usage = self.call.usage(self.usage, self.answer.len());
-        let reason = translate::reply::finish_reason(end.reason, self.call.plan.cutter.cut());
+        let reason = translate::reply::finish_reason(end.reason, self.call.ask.cutter.cut());
         self.writer.finish(reason, usage, out);
         self.count_skipped();
         self.phase = end.then;
     }
 
     fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
-        self.call.plan.turn = None;
+        self.call.attempt.doubt();
         self.call.exchange.failed(error);
         self.call.exchange.record.end = End::Broken;
         error_event(error, out);
@@ -230,7 +231,7 @@ impl Live {
 
     /// We broke in the middle: nothing that is known of the conversation counts.
     pub(super) fn panicked(&mut self) {
-        self.call.plan.turn = None;
+        self.call.attempt.doubt();
         self.call.exchange.failed(&Error::internal());
         self.call.exchange.record.end = End::Broken;
     }
@@ -244,17 +245,22 @@ impl Live {
 
     /// Reads the end of the body, if it comes at once, so that its connection can be used again.
     async fn linger(&mut self) {
-        let end = async { while let Some(Ok(_)) = self.source.body.next().await {} };
         // A body that goes on is cut off: the answer was complete.
-        let _ = timeout(LINGER, end).await;
+        let _ = timeout(LINGER, self.source.drain()).await;
         self.phase = Phase::Ended;
     }
 }
 
 /// Sends the request until an answer shows that it is one, in the session that was meant or in a new one.
-async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Error> {
+async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Failed> {
     loop {
         let reply = call.connect().await?;
+        if call.attempt.accept == Accept::Json {
+            match call.read(reply).await? {
+                Some(answer) => return Ok(as_stream(answer)),
+                None => continue,
+            }
+        }
         let mut source = Source::new(reply);
         let mut events = VecDeque::new();
         let started = Instant::now();
@@ -262,12 +268,47 @@ async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Error> {
         call.exchange.waited(started.elapsed());
         match proof? {
             Proof::Answers => {
+                fill(call, &source, &mut events).await?;
                 source.comment_every = call.worker.shared.config.server.keep_alive_comment;
                 return Ok((source, events));
             }
             Proof::Forgotten => call.replay()?,
         }
     }
+}
+
+/// A plain reply as the events of a stream.
+fn as_stream(answer: chipp::Reply) -> (Source, VecDeque<Event>) {
+    let mut events = VecDeque::new();
+    let mut rest = answer.text.as_str();
+    while !rest.is_empty() {
+        let ends = (1..=PIECE_BYTES.min(rest.len())).rev();
+        let (piece, after) =
+            rest.split_at(ends.clone().find(|&end| rest.is_char_boundary(end)).unwrap_or(rest.len()));
+        events.push_back(Event::Text(piece.to_owned()));
+        rest = after;
+    }
+    events.extend(answer.usage.map(Event::Usage));
+    events.push_back(Event::Finish(answer.finish));
+    (Source::read_already(answer.session), events)
+}
+
+/// An answer that ends before it has said anything may be found elsewhere.
+async fn fill(call: &mut Call, source: &Source, events: &mut VecDeque<Event>) -> Result<(), Failed> {
+    let says = |event: &Event| matches!(event, Event::Text(_));
+    let Some(end) = events.iter().position(|event| matches!(event, Event::Finish(_))) else { return Ok(()) };
+    if events.iter().any(says) {
+        return Ok(());
+    }
+    let named = events.iter().rev().find_map(|event| match event {
+        Event::Session(session) => Some(session),
+        _ => None,
+    });
+    let named = named.or(source.named.as_ref()).cloned();
+    if let Some(text) = call.fill(named.as_ref()).await? {
+        events.insert(end, Event::Text(text));
+    }
+    Ok(())
 }
 
 /// What the first events show.
@@ -278,7 +319,7 @@ enum Proof {
     Forgotten,
 }
 
-async fn prove(call: &mut Call, source: &mut Source, events: &mut VecDeque<Event>) -> Result<Proof, Error> {
+async fn prove(call: &mut Call, source: &mut Source, events: &mut VecDeque<Event>) -> Result<Proof, Failed> {
     let mut seen = 0;
     loop {
         for event in events.iter().skip(seen) {

@@ -8,8 +8,11 @@ pub mod caller;
 pub mod chat;
 mod error;
 mod exchange;
+mod failed;
 mod live;
+mod persist;
 mod plan;
+mod recover;
 mod source;
 mod stream;
 
@@ -29,6 +32,8 @@ use crate::redis::{OpenError, Redis};
 use crate::session::{Fingerprinter, Memory, Remote, Store};
 use crate::telemetry::Metrics;
 use crate::upstream;
+use crate::upstream::breaker::Breakers;
+use crate::upstream::budget::Budget;
 
 /// How often what has expired is swept out of the stores.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
@@ -46,6 +51,10 @@ pub struct Shared {
     pub fingerprinter: Fingerprinter,
     /// The limits' buckets.
     pub limits: Limits,
+    /// Which apps are left alone.
+    pub breakers: Breakers,
+    /// What all requests together may try again.
+    pub retries: Budget,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// Every exchange that runs.
@@ -79,6 +88,8 @@ impl Shared {
         };
         let of_models = config.models.routes().filter_map(|route| route.requests_per_minute);
         let limits = Limits::new(config.limits, of_keys.into_iter().chain(of_models));
+        let apps = config.models.routes().map(|route| (&route.app, &route.alias));
+        let breakers = Breakers::new(config.upstream.breaker, apps);
         let settings = &config.sessions;
         let (sessions, redis) = match &config.redis {
             Some(at) if settings.store == SessionStore::Redis => {
@@ -95,6 +106,8 @@ impl Shared {
         Ok(Self {
             sessions: Arc::new(sessions),
             redis,
+            breakers,
+            retries: Budget::new(Instant::now()),
             fingerprinter: Fingerprinter::random()?,
             limits,
             metrics: Arc::new(metrics),

@@ -18,7 +18,8 @@ const CLOSING_GRACE: Duration = Duration::from_millis(500);
 
 /// Chipp's side: bytes, and the clocks that run while there are none.
 pub(super) struct Source {
-    pub(super) body: Body,
+    /// `None` if all has been read before.
+    body: Option<Body>,
     pub(super) decoder: Decoder,
     /// The session that the head named.
     pub(super) named: Option<ChatSessionId>,
@@ -42,11 +43,21 @@ pub(super) enum Read {
 }
 
 impl Source {
+    /// The reply is still to be read.
     pub(super) fn new(reply: upstream::Reply) -> Self {
+        Self::of(Some(reply.body), reply.session)
+    }
+
+    /// Nothing is to be read any more.
+    pub(super) fn read_already(named: Option<ChatSessionId>) -> Self {
+        Self::of(None, named)
+    }
+
+    fn of(body: Option<Body>, named: Option<ChatSessionId>) -> Self {
         Self {
-            body: reply.body,
+            body,
             decoder: Decoder::new(),
-            named: reply.session,
+            named,
             fresh: Vec::new(),
             comment_every: None,
             last_sign: Instant::now(),
@@ -72,9 +83,10 @@ impl Source {
 
     /// Reads once, and adds what that brings.
     pub(super) async fn read(&mut self, events: &mut VecDeque<Event>) -> Read {
-        let piece = poll_fn(|cx| match self.body.poll_next(cx) {
-            Poll::Ready(piece) => Poll::Ready(Some(piece)),
-            Poll::Pending => self.poll_timer(cx).map(|()| None),
+        let piece = poll_fn(|cx| match self.body.as_mut().map(|body| body.poll_next(cx)) {
+            None => Poll::Ready(Some(None)),
+            Some(Poll::Ready(piece)) => Poll::Ready(Some(piece)),
+            Some(Poll::Pending) => self.poll_timer(cx).map(|()| None),
         });
         match piece.await {
             Some(Some(Ok(bytes))) => self.decoder.push(&bytes, &mut self.fresh),
@@ -87,6 +99,13 @@ impl Source {
         }
         events.extend(self.fresh.drain(..));
         Read::Events
+    }
+
+    /// Reads what is left and drops it.
+    pub(super) async fn drain(&mut self) {
+        if let Some(body) = &mut self.body {
+            while let Some(Ok(_)) = body.next().await {}
+        }
     }
 
     /// Ready when the grace is over, or when the client has got nothing for too long.

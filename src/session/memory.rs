@@ -24,8 +24,8 @@ const STALE_FLOOR: usize = 1024;
 
 /// Sessions by head.
 #[derive(Debug)]
-pub struct Memory {
-    sessions: DashMap<Head, Vec<Entry>>,
+pub struct Memory<V = ChatSessionId> {
+    sessions: DashMap<Head, Vec<Entry<V>>>,
     order: Mutex<VecDeque<Record>>,
     /// Sessions kept at the moment.
     count: AtomicUsize,
@@ -36,10 +36,10 @@ pub struct Memory {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<V> {
     number: u64,
     expires: Instant,
-    session: ChatSessionId,
+    session: V,
 }
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ struct Record {
     head: Head,
 }
 
-impl Memory {
+impl<V> Memory<V> {
     /// An empty store that forgets sessions after `ttl`, and keeps `capacity` of them at the most.
     pub fn new(ttl: Duration, capacity: usize) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Memory {
     }
 
     /// Takes a session out: of two callers only one gets it. The youngest first.
-    pub fn take(&self, head: Head, now: Instant) -> Option<ChatSessionId> {
+    pub fn take(&self, head: Head, now: Instant) -> Option<V> {
         let mut stack = self.sessions.get_mut(&head)?;
         let taken = stack.pop();
         let is_empty = stack.is_empty();
@@ -92,7 +92,7 @@ impl Memory {
     }
 
     /// Puts a session in, under the head of what it holds.
-    pub fn put(&self, head: Head, session: ChatSessionId, now: Instant) {
+    pub fn put(&self, head: Head, session: V, now: Instant) {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let expires = now + self.ttl;
         let mut stack = self.sessions.entry(head).or_default();
@@ -107,6 +107,18 @@ impl Memory {
         }
         self.order.lock().unwrap_or_else(PoisonError::into_inner).push_back(Record { number, expires, head });
         self.trim();
+    }
+
+    /// Takes one session out of those under a head; false if it is not there.
+    pub fn take_this(&self, head: Head, session: &V, now: Instant) -> bool
+    where
+        V: PartialEq,
+    {
+        let found = self.sessions.get(&head).and_then(|stack| {
+            let entry = stack.iter().find(|entry| entry.session == *session && entry.expires > now)?;
+            Some(Record { number: entry.number, expires: entry.expires, head })
+        });
+        found.is_some_and(|record| self.remove(&record))
     }
 
     /// Forgets what has expired; to be called now and then.
@@ -135,9 +147,10 @@ impl Memory {
         if when(order.front()?) { order.pop_front() } else { None }
     }
 
-    fn remove(&self, record: &Record) {
+    /// Whether it was still there.
+    fn remove(&self, record: &Record) -> bool {
         let Some(mut stack) = self.sessions.get_mut(&record.head) else {
-            return;
+            return false;
         };
         let before = stack.len();
         stack.retain(|entry| entry.number != record.number);
@@ -148,6 +161,7 @@ impl Memory {
             self.sessions.remove_if(&record.head, |_, stack| stack.is_empty());
         }
         self.count.fetch_sub(removed, Ordering::Relaxed);
+        removed > 0
     }
 
     /// Drops the records of sessions that were taken out meanwhile: each turn leaves one behind.

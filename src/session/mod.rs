@@ -117,6 +117,11 @@ impl Turn {
         self.taken.as_ref().map_or(0, |taken| taken.holds)
     }
 
+    /// Whether a session is kept at all.
+    pub fn is_kept(&self) -> bool {
+        self.mode != Mode::Off
+    }
+
     /// What is to be said of it.
     pub fn outcome(&self) -> Outcome {
         match (self.mode, &self.taken) {

@@ -26,6 +26,11 @@ pub struct Metrics {
     outcomes: Family<OutcomeLabels, Counter>,
     denials: Family<RuleLabels, Counter>,
     upstream_errors: Family<KindLabels, Counter>,
+    retries: Family<ReasonLabels, Counter>,
+    breaker_states: Family<AliasLabels, Gauge>,
+    breaker_changes: Family<BreakerLabels, Counter>,
+    /// Requests that another alias was asked for in the place of the one that failed.
+    pub fallbacks: Counter,
     redis_up: Gauge,
     session_store_failures: Family<OperationLabels, Counter>,
     /// Requests that are being answered.
@@ -36,6 +41,8 @@ pub struct Metrics {
     pub client_aborts: Counter,
     /// Sessions that Chipp had forgotten.
     pub sessions_lost: Counter,
+    /// Empty answers that were found in a transcript.
+    pub answers_recovered: Counter,
     /// Times that Chipp refused the operator's own key.
     pub upstream_auth_failures: Counter,
     /// Malformed lines of streams that were skipped.
@@ -68,6 +75,17 @@ struct RuleLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabels {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BreakerLabels {
+    alias: Arc<str>,
+    to: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -117,12 +135,17 @@ impl Metrics {
             outcomes,
             denials,
             upstream_errors,
+            retries: Family::default(),
+            breaker_states: Family::default(),
+            breaker_changes: Family::default(),
+            fallbacks: Counter::default(),
             redis_up: Gauge::default(),
             session_store_failures: Family::default(),
             in_flight: Gauge::default(),
             sessions: Gauge::default(),
             client_aborts: Counter::default(),
             sessions_lost: Counter::default(),
+            answers_recovered: Counter::default(),
             upstream_auth_failures: Counter::default(),
             skipped_lines: Counter::default(),
             panics: Counter::default(),
@@ -133,10 +156,27 @@ impl Metrics {
 
     fn register_plain(&mut self) {
         let registry = &mut self.registry;
+        registry.register("retries", "Calls of Chipp that were tried again, by reason", self.retries.clone());
+        registry.register(
+            "fallbacks",
+            "Calls of another alias in place of one that failed",
+            self.fallbacks.clone(),
+        );
+        registry.register(
+            "breaker_state",
+            "What an app's breaker lets through, by its first alias: 0 all, 1 one request, 2 nothing",
+            self.breaker_states.clone(),
+        );
+        registry.register("breaker_changes", "Breakers that opened and closed", self.breaker_changes.clone());
         registry.register("requests_in_flight", "Requests being answered", self.in_flight.clone());
         registry.register("sessions", "Sessions in memory", self.sessions.clone());
         registry.register("client_aborts", "Streams whose client went away", self.client_aborts.clone());
         registry.register("sessions_lost", "Sessions that Chipp had forgotten", self.sessions_lost.clone());
+        registry.register(
+            "answers_recovered",
+            "Empty answers that were found in a transcript",
+            self.answers_recovered.clone(),
+        );
         registry.register(
             "upstream_auth_failures",
             "Times that Chipp refused the operator's own key",
@@ -182,6 +222,17 @@ impl Metrics {
     /// An exchange with Chipp failed.
     pub fn upstream_error(&self, kind: &'static str) {
         self.upstream_errors.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// A call of Chipp is tried again.
+    pub fn retry(&self, reason: &'static str) {
+        self.retries.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// A breaker has changed: the word for what it does now, and the same as a number.
+    pub fn breaker(&self, alias: &Arc<str>, to: &'static str, level: i64) {
+        self.breaker_states.get_or_create(&AliasLabels { alias: Arc::clone(alias) }).set(level);
+        self.breaker_changes.get_or_create(&BreakerLabels { alias: Arc::clone(alias), to }).inc();
     }
 
     /// Whether Redis is there.

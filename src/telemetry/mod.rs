@@ -1,5 +1,7 @@
-//! What is told to operators: one log line a request, and counters. Never a key, an id of Chipp's, or text.
+//! What is told to operators: one log line a request, and counters. Never a key or an id of Chipp's, and text only
+//! where the operator asks for it.
 
+pub mod content;
 mod log;
 mod metrics;
 mod record;

@@ -46,6 +46,10 @@ pub struct Record {
     pub error: Option<&'static str>,
     /// What went wrong with Chipp, as the counters name it.
     pub cause: Option<&'static str>,
+    /// Calls of Chipp.
+    pub calls: u32,
+    /// The alias that was asked last in its place, if it failed.
+    pub fallback: Option<Arc<str>>,
     /// Time spent waiting for Chipp.
     pub upstream: Duration,
     /// Tokens of prompt and answer.
@@ -75,6 +79,8 @@ impl Record {
             outcome: None,
             error: None,
             cause: None,
+            calls: 0,
+            fallback: None,
             upstream: Duration::ZERO,
             tokens: None,
         }
@@ -131,6 +137,8 @@ impl Drop for Record {
             session = self.outcome,
             error = self.error,
             cause = self.cause,
+            calls = self.calls,
+            fallback = self.fallback.as_deref(),
             prompt_tokens,
             completion_tokens,
             upstream_us = micros(self.upstream),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use actix_http::{ConnectionType, Payload, ResponseHead};
+use actix_http::{ConnectionType, Payload, RequestHeadType, ResponseHead};
 use bytes::Bytes;
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -86,8 +86,20 @@ impl Client {
     /// Sends one request, once, and waits for the head of its answer. Dropping the future cancels the request:
     /// its connection is closed.
     pub async fn send(&self, call: Call<'_>) -> Result<Reply, SendError> {
-        let sent = Cell::new(Sent::Never);
-        self.0.answer(call, &sent).await.map_err(|kind| SendError { kind, sent: sent.get() })
+        let head = self.0.heads.of(&call);
+        self.0.send(head, call.body, call.correlation_id, call.deadline).await
+    }
+
+    /// Asks for the transcript of a session. Nothing that Chipp could act on: it may be asked again.
+    pub async fn transcript(
+        &self,
+        key: &Secret,
+        session: &ChatSessionId,
+        correlation_id: &str,
+        deadline: Instant,
+    ) -> Result<Reply, SendError> {
+        let head = self.0.heads.transcript(key, session, correlation_id);
+        self.0.send(head, Bytes::new(), correlation_id, deadline).await
     }
 }
 
@@ -98,16 +110,34 @@ impl std::fmt::Debug for Client {
 }
 
 impl Inner {
-    async fn answer(&self, call: Call<'_>, sent: &Cell<Sent>) -> Result<Reply, SendErrorKind> {
-        let request = self.heads.of(&call).ok_or(SendErrorKind::Unsendable)?;
+    async fn send(
+        &self,
+        head: Option<RequestHeadType>,
+        body: Bytes,
+        correlation_id: &str,
+        deadline: Instant,
+    ) -> Result<Reply, SendError> {
+        let sent = Cell::new(Sent::Never);
+        let answer = async {
+            let head = head.ok_or(SendErrorKind::Unsendable)?;
+            self.answer(self.pool.exchange(head, body, &sent), correlation_id, deadline).await
+        };
+        answer.await.map_err(|kind| SendError { kind, sent: sent.get() })
+    }
+
+    async fn answer(
+        &self,
+        exchange: impl Future<Output = Result<(ResponseHead, Payload), SendErrorKind>>,
+        correlation_id: &str,
+        deadline: Instant,
+    ) -> Result<Reply, SendErrorKind> {
         let head_due = Instant::now().checked_add(self.timeouts.first_byte);
-        let due = head_due.map_or(call.deadline, |at| at.min(call.deadline));
-        let exchange = self.pool.exchange(request, call.body, sent);
+        let due = head_due.map_or(deadline, |at| at.min(deadline));
         let (head, payload) = timeout_at(due, exchange).await.map_err(|_| {
-            if due == call.deadline { SendErrorKind::TotalTimeout } else { SendErrorKind::HeadTimeout }
+            if due == deadline { SendErrorKind::TotalTimeout } else { SendErrorKind::HeadTimeout }
         })??;
         // No await from here on: the connection may be back in the pool, and others must not meet it there.
-        let framing = self.check_echo(&head, call.correlation_id).and_then(|()| head::framing(&head));
+        let framing = self.check_echo(&head, correlation_id).and_then(|()| head::framing(&head));
         if is_out_of_step(&head, &payload, framing) {
             tracing::debug!(
                 "the connections to the upstream are replaced: an answer did not fit its request"
@@ -119,7 +149,7 @@ impl Inner {
             status: head.status.as_u16(),
             session: head::session(&head.headers),
             retry_after: if success { None } else { head::retry_after(&head.headers, SystemTime::now()) },
-            body: Body::new(payload, framing?, self.timeouts.idle, call.deadline),
+            body: Body::new(payload, framing?, self.timeouts.idle, deadline),
         })
     }
 

@@ -15,6 +15,7 @@ use bytes::{BufMut as _, BytesMut};
 use super::client::{Accept, Call};
 use super::{BuildError, Framing, SendErrorKind};
 use crate::ids::ChatSessionId;
+use crate::secret::Secret;
 
 static SESSION: HeaderName = HeaderName::from_static("x-chat-session-id");
 static CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -33,6 +34,8 @@ pub(super) struct Endpoint {
     pub(super) port: u16,
     pub(super) https: bool,
     host_header: HeaderValue,
+    /// The path of the API, without a slash at its end.
+    base_path: String,
 }
 
 impl Endpoint {
@@ -51,18 +54,19 @@ impl Endpoint {
         let host_header = if port == default_port { host.to_owned() } else { format!("{host}:{port}") };
         let path = base.path().trim_end_matches('/');
         Ok(Self {
-            uri: Uri::builder()
-                .scheme("http")
-                .authority(POOL)
-                .path_and_query(format!("{path}/chat/completions"))
-                .build()
-                .map_err(|_| BuildError::BaseUrl)?,
+            uri: pooled(&format!("{path}/chat/completions")).ok_or(BuildError::BaseUrl)?,
+            base_path: path.to_owned(),
             host: host.trim_matches(['[', ']']).to_owned(),
             port,
             https,
             host_header: HeaderValue::try_from(host_header).map_err(|_| BuildError::BaseUrl)?,
         })
     }
+}
+
+/// The address of a path under which awc's pool finds the connections.
+fn pooled(path: &str) -> Option<Uri> {
+    Uri::builder().scheme("http").authority(POOL).path_and_query(path).build().ok()
 }
 
 /// What all requests share, so that only three or four headers are made for each.
@@ -72,24 +76,50 @@ impl Endpoint {
 pub(super) struct Heads {
     json: Rc<RequestHead>,
     stream: Rc<RequestHead>,
+    /// Of what is asked rarely: everything but the path.
+    get: RequestHead,
+    base_path: String,
 }
 
 impl Heads {
     pub(super) fn new(endpoint: &Endpoint, connection: ConnectionType) -> Self {
-        let head = |accept| {
+        let head = |method, accept| {
             let mut head = RequestHead::default();
-            head.method = Method::POST;
+            head.method = method;
             head.uri = endpoint.uri.clone();
             head.set_connection_type(connection);
             let headers = head.headers_mut();
             headers.insert(HOST, endpoint.host_header.clone());
             headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            head
+        };
+        let post = |accept| {
+            let mut head = head(Method::POST, accept);
+            head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Rc::new(head)
         };
-        Self { json: head("application/json"), stream: head("text/event-stream") }
+        Self {
+            json: post("application/json"),
+            stream: post("text/event-stream"),
+            get: head(Method::GET, "application/json"),
+            base_path: endpoint.base_path.clone(),
+        }
+    }
+
+    /// The head of a request for a session's transcript; `None` if something in it does not fit.
+    pub(super) fn transcript(
+        &self,
+        key: &Secret,
+        session: &ChatSessionId,
+        correlation_id: &str,
+    ) -> Option<RequestHeadType> {
+        let mut head = self.get.clone();
+        head.uri = pooled(&format!("{}/chat/transcript/{}", self.base_path, session.as_path_segment()?))?;
+        head.headers_mut().insert(AUTHORIZATION, bearer(key.expose())?);
+        head.headers_mut().insert(CORRELATION.clone(), HeaderValue::from_str(correlation_id).ok()?);
+        Some(RequestHeadType::Owned(head))
     }
 
     /// `None` if the key or the correlation id does not fit into a header.

@@ -1,7 +1,8 @@
 //! The way to Chipp: the only room with awc.
 //!
 //! It sends one request and hands out the head and the bytes of one answer. It knows neither sessions nor
-//! shapes, retries nothing, and follows no redirect. No awc type leaves it, and no text of its errors holds
+//! shapes, and follows no redirect. Whether a call is worth another one is decided here too, but never
+//! done: `retry` and `breaker` are pure. No awc type leaves it, and no text of its errors holds
 //! a key, a URL or a word of the conversation.
 //!
 //! awc's pool and HTTP/1.1 are used through its `Connector`; sockets, names and TLS are our own (`dial`,
@@ -10,12 +11,15 @@
 //! of file that is an error, so that a cut body is noticed.
 
 mod body;
+pub mod breaker;
+pub mod budget;
 mod client;
 mod dial;
 mod error;
 mod head;
 mod pool;
 mod resolve;
+pub mod retry;
 mod socket;
 mod tls;
 

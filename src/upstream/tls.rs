@@ -74,6 +74,10 @@ mod tests {
                 idle: Duration::from_secs(1),
                 total: Duration::from_secs(1),
             },
+            retry: config::Retry::default(),
+            breaker: config::Breaker::default(),
+            learn_session: config::LearnSession::Stream,
+            empty_reply: config::EmptyReply::Return,
             ca_file: Some(ca_file.to_owned()),
             reuse_connections: true,
         }

@@ -62,8 +62,10 @@ fn check(behaviour: &Behaviour, stream: bool, ends: Ends) {
     let request = &emulator.requests()[0];
     let (outcome, stored) = (request.outcome, request.stored);
     match ends {
-        Ends::RefusedOnce(status) => {
-            assert_eq!(seen, Ends::Refused(status), "{name} {stream}");
+        Ends::RefusedOnce(_) | Ends::BrokenOnce => {
+            let first =
+                if let Ends::RefusedOnce(status) = ends { Ends::Refused(status) } else { Ends::Broken };
+            assert_eq!(seen, first, "{name} {stream}");
             let again = ask(&emulator, name, stream, None, "hello there").unwrap();
             assert_eq!(judge::ends(&again), Ends::Answer, "{name} {stream}");
         }
@@ -72,7 +74,7 @@ fn check(behaviour: &Behaviour, stream: bool, ends: Ends) {
     let expected = match ends {
         Ends::Answer | Ends::Empty => Outcome::Answered,
         Ends::Refused(status) | Ends::RefusedOnce(status) => Outcome::Refused(status),
-        Ends::Broken | Ends::Never => Outcome::Broken,
+        Ends::Broken | Ends::BrokenOnce | Ends::Never => Outcome::Broken,
     };
     assert_eq!(outcome, expected, "{name} {stream}");
     if expected == Outcome::Answered {
@@ -94,6 +96,14 @@ fn the_commanded_app_acts_as_it_is_told_in_one_session() {
     let unknown = ask(&emulator, "commanded", false, Some(&session), "act as: nobody");
     assert_eq!(judge::ends(&unknown.unwrap()), Ends::Answer);
     assert_eq!(emulator.transcript(&session).unwrap().len(), 4);
+    for status in [503, 200, 503] {
+        let told = ask(&emulator, "commanded", false, None, "act as: once-503 now").unwrap();
+        assert_eq!(told.head.status, status);
+    }
+    for (session, status) in [(Some(&*session), 429), (None, 429), (Some(&*session), 200), (None, 200)] {
+        let told = ask(&emulator, "commanded", false, session, "act as: once-429 now").unwrap();
+        assert_eq!(told.head.status, status, "what is heard counts, with what the session holds");
+    }
     let other = ask(&emulator, "gpt-4o", false, None, "act as: rate-429").unwrap();
     assert_eq!(other.head.status, 200, "only the commanded app obeys");
 }

@@ -23,7 +23,9 @@ fn expected(name: &str) -> Expected {
         "key-401" => (502, "api_error", Some("upstream_auth_failed")),
         "plan-401" => (403, "insufficient_quota", Some("plan_required")),
         "credits-402" => (429, "insufficient_quota", Some("insufficient_quota")),
-        "rate-429" | "rate-429-bare" => (429, "rate_limit_exceeded", Some("rate_limit_exceeded")),
+        "rate-429" | "rate-429-bare" | "rate-429-hour" => {
+            (429, "rate_limit_exceeded", Some("rate_limit_exceeded"))
+        }
         "stall" | "silent" => UPSTREAM_TIMEOUT,
         _ => UPSTREAM_ERROR,
     }
@@ -61,6 +63,15 @@ const UPSTREAM_WORDS: &[&str] = &[
     "example.invalid",
     "early hints",
 ];
+
+/// `retry-after` and `retry-after-ms`.
+fn expected_waits(name: &str) -> (&'static str, &'static str) {
+    match name {
+        "rate-429" => ("2", "2000"),
+        "rate-429-hour" => ("3600", "3600000"),
+        _ => ("", ""),
+    }
+}
 
 fn is_never(name: &str) -> bool {
     BEHAVIOURS.iter().any(|behaviour| behaviour.name == name && behaviour.plain == Ends::Never)
@@ -104,7 +115,7 @@ fn check_refusal(proxy: &Proxy, name: &str, answer: &Answer) {
     check_error(name, &answer.json["error"], kind, code);
     nothing_leaks(proxy, name, &(headers_text(&answer.headers) + &answer.text));
     let waits = (answer.header("retry-after"), answer.header("retry-after-ms"));
-    assert_eq!(waits, if name == "rate-429" { ("2", "2000") } else { ("", "") }, "{name}");
+    assert_eq!(waits, expected_waits(name), "{name}");
     let is_hopeless = matches!(name, "credits-402" | "key-401");
     assert_eq!(answer.header("x-should-retry"), if is_hopeless { "false" } else { "" }, "{name}");
 }
@@ -149,7 +160,7 @@ fn check_streamed(proxy: &Proxy, name: &str) {
 #[test]
 fn every_failure_is_an_error_of_openais() {
     let options = Options { think: Duration::from_millis(5), ..Options::default() };
-    let proxy = Proxy::with("auth: {mode: open}", options);
+    let proxy = Proxy::with_sections("", "retry: {attempts: 1}, ", "auth: {mode: open}", options);
     let table = failing(|name| !is_never(name));
     assert!(table.len() > 30, "{}", table.len());
     for (name, plain, _) in table {

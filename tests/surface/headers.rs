@@ -57,6 +57,7 @@ fn every_answer_has_the_headers_of_openai_and_none_of_chipps() {
         "x-chipp-session",
         "x-chipp-usage",
         "x-request-id",
+        "x-should-retry",
     ];
     let proxy = Proxy::start();
     let plain = question("gpt-4o").to_string();

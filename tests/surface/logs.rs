@@ -57,6 +57,43 @@ impl Program {
 }
 
 #[test]
+fn what_is_said_is_logged_if_the_operator_asks_for_it() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    let yaml = format!(
+        "server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 1}}\n\
+         upstream: {{base_url: '{}', api_key: live_test_of_the_operator}}\n\
+         models: {{gpt-4o: emu-gpt-4o-1}}\n\
+         auth: {{mode: open}}\n\
+         telemetry: {{content: true}}\n",
+        emulator.base_url(),
+    );
+    std::fs::write(&file, yaml).unwrap();
+    let program = Program::serve(&file, "chipp_proxy=info");
+    for stream in [false, true] {
+        let body = json!({
+            "model": "gpt-4o", "stream": stream,
+            "messages": [{"role": "user", "content": "Repeat exactly: a \"secret\"\nof two lines"}]
+        });
+        assert_eq!(post(program.listen, &[], body.to_string().as_bytes()).status, 200);
+    }
+
+    let (log, _) = program.stop();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = |message: &str, field: &str| -> Vec<String> {
+        let lines = lines.iter().filter(|line| line["target"] == "chipp_proxy::content");
+        let lines = lines.filter(|line| line["message"] == message && line["request_id"].is_string());
+        lines.map(|line| line[field].as_str().unwrap().to_owned()).collect()
+    };
+    let questions = said("question", "body");
+    assert_eq!(questions.len(), 2);
+    assert!(questions.iter().all(|body| body.contains("of two lines")));
+    assert_eq!(said("answer", "text"), ["a \"secret\"\nof two lines"; 2]);
+    assert!(!log.contains("live_test"));
+}
+
+#[test]
 fn the_log_holds_one_line_for_each_request_and_no_secret() {
     let emulator = Emulator::start(Options::default()).unwrap();
     let directory = tempfile::tempdir().unwrap();

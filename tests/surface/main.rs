@@ -22,6 +22,7 @@ mod logs;
 mod models;
 mod parameters;
 mod raw;
+mod recovery;
 mod shape;
 mod shutdown;
 mod streams;

@@ -104,7 +104,8 @@ fn usage_is_chipps_own_or_an_estimate_and_says_so() {
 
 #[test]
 fn an_app_that_refuses_once_answers_the_second_time() {
-    let proxy = Proxy::start();
+    let options = Options::default();
+    let proxy = Proxy::with_sections("", "retry: {attempts: 1}, ", "auth: {mode: open}", options);
     let first = proxy.chat(&question("flaky-503"));
     assert_eq!((first.status, first.code()), (502, "upstream_error"));
     expected("flaky-503", shape::completion(&proxy.chat(&question("flaky-503")), "flaky-503"));

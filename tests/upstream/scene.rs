@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use chipp_proxy::config::{Timeouts, Upstream};
+use chipp_proxy::config::{Breaker, EmptyReply, LearnSession, Retry, Timeouts, Upstream};
 use chipp_proxy::secret::Secret;
 use chipp_proxy::upstream::{Accept, Call, Client, Reply, SendError, SendErrorKind, Sent, Tls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,7 +26,16 @@ pub(crate) fn worker<F: Future>(test: F) -> F::Output {
 }
 
 pub(crate) fn settings(base_url: String) -> Upstream {
-    Upstream { base_url, timeouts: TIMEOUTS, ca_file: None, reuse_connections: true }
+    Upstream {
+        base_url,
+        timeouts: TIMEOUTS,
+        retry: Retry::default(),
+        breaker: Breaker::default(),
+        learn_session: LearnSession::Stream,
+        empty_reply: EmptyReply::Return,
+        ca_file: None,
+        reuse_connections: true,
+    }
 }
 
 pub(crate) fn client(settings: &Upstream) -> Client {

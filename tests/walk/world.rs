@@ -13,6 +13,10 @@ use crate::words::{Dress, Line, Said, lines};
 
 /// The app that obeys `act as: NAME`.
 pub(crate) const COMMANDED: &str = "commanded";
+/// Everything is tried again once, as far as the budget goes; how many failures come how soon is chance, so that no
+/// breaker may count them.
+const UPSTREAM: &str = "retry: {attempts: 2, backoff: 1ms, max_backoff: 5ms, \
+    on: [connect, rate_limit, unavailable, timeout, server_error, reset]}, breaker: {failures: off}, ";
 /// Statuses that say that a turn has not become part of a conversation.
 const UNTOUCHED: [u16; 8] = [400, 401, 402, 403, 404, 413, 422, 429];
 /// Apps whose streams never name their session.
@@ -73,6 +77,8 @@ struct Plan<'a> {
     is_lost: bool,
     /// Chipp has forgotten it, and does not say so (in time): nothing can be done about that.
     is_silent: bool,
+    /// How many calls failed before the one that was answered.
+    retries: usize,
 }
 
 pub(crate) struct World {
@@ -90,7 +96,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(capacity: usize, unknown_session: UnknownSession) -> Self {
         let yaml = format!("auth: {{mode: open}}\nsessions: {{capacity: {capacity}}}");
-        Self::with(Proxy::with(&yaml, options(unknown_session)), None, capacity, unknown_session)
+        let proxy = Proxy::with_sections("", UPSTREAM, &yaml, options(unknown_session));
+        Self::with(proxy, None, capacity, unknown_session)
     }
 
     /// With two proxies whose sessions are in Redis, which has room for all.
@@ -100,7 +107,7 @@ impl World {
         let yaml = format!(
             "auth: {{mode: open}}\nsessions: {{store: redis}}\nredis: {{url: '{url}', timeout: {PATIENCE:?}}}"
         );
-        let proxy = Proxy::with(&yaml, options(unknown_session));
+        let proxy = Proxy::with_sections("", UPSTREAM, &yaml, options(unknown_session));
         let replica = proxy.replica(&yaml);
         proxy.until_ready("ok");
         replica.until_ready("ok");
@@ -313,7 +320,7 @@ impl World {
         let ends = if ask.is_stream { behaviour.streamed } else { behaviour.plain };
         let is_named = !ask.is_stream || !UNNAMED.contains(&behaviour.name);
         let is_late = ask.is_stream && behaviour.name == "late-session-id";
-        let answers = matches!(ends, Ends::Answer | Ends::Empty | Ends::RefusedOnce(_));
+        let answers = matches!(ends, Ends::Answer | Ends::Empty | Ends::RefusedOnce(_) | Ends::BrokenOnce);
         let turns = said.iter().filter(|(role, _)| *role == "user").count();
         let (is_lost, is_silent) = match (taken.as_ref().map(|taken| taken.is_alive), behaviour.name) {
             (Some(true), "forgetful" | "missing-session-404") => (turns % 2 == 0, false),
@@ -325,7 +332,7 @@ impl World {
                 (is_told, !is_told)
             }
         };
-        Plan { scope, said, ask, behaviour, ends, taken, is_lost, is_silent }
+        Plan { scope, said, ask, behaviour, ends, taken, is_lost, is_silent, retries: 0 }
     }
 
     /// I1 and I3: whatever reached Chipp.
@@ -338,7 +345,8 @@ impl World {
             }
             if is_probe(request) {
                 assert!(plan.is_lost || plan.is_silent, "Chipp had not forgotten: {request:?}");
-                assert!(at + 1 < received.len() || !plan.is_lost, "no replay after {request:?}");
+                let is_told = !is_failed(request);
+                assert!(at + 1 < received.len() || !plan.is_lost || !is_told, "no replay after {request:?}");
                 continue;
             }
             let heard: Vec<Line> = request
@@ -351,7 +359,7 @@ impl World {
     }
 
     /// I2 and I4, and what becomes of the session. Gives the answer, if there is one.
-    fn settle(&mut self, plan: Plan<'_>, got: &Got, received: &[Received]) -> Option<String> {
+    fn settle(&mut self, mut plan: Plan<'_>, got: &Got, received: &[Received]) -> Option<String> {
         let told = format!("{:?}, {got:?} after {received:#?}", plan.behaviour.name);
         match plan.ends {
             Ends::Refused(status) => {
@@ -368,14 +376,32 @@ impl World {
                 assert!(!got.is_complete || may_be_complete, "{told}");
                 return got.is_complete.then(|| got.content.clone());
             }
-            Ends::RefusedOnce(_) if got.status != 200 => return None,
-            Ends::Answer | Ends::Empty | Ends::RefusedOnce(_) => {}
+            Ends::RefusedOnce(status) if got.status != 200 => {
+                // Refused before it was told whether the session is there.
+                let untouched = UNTOUCHED.contains(&status) && received.len() == 1;
+                if let Some(taken) = plan.taken.filter(|_| untouched) {
+                    self.store.put(taken);
+                }
+                return None;
+            }
+            Ends::BrokenOnce if got.status != 200 => return None,
+            // Text that says nothing of what it is, and nothing else either.
+            Ends::Answer if plan.is_blank_page(received, |last| self.whole_answer(last)) => {
+                assert_eq!(got.status, 502, "{told}");
+                return None;
+            }
+            Ends::RefusedOnce(_) | Ends::BrokenOnce => {
+                let failed = received.iter().filter(|request| is_failed(request) && !is_probe(request));
+                plan.retries = failed.count();
+                assert!(plan.retries <= 1, "{told}");
+            }
+            Ends::Answer | Ends::Empty => {}
             Ends::Never => unreachable!("not chosen"),
         }
         assert!(got.is_complete, "{told}");
         assert_eq!(got.outcome, plan.outcome(), "{told}");
         let last = received.last().unwrap();
-        assert_eq!(received.len(), 1 + usize::from(plan.is_lost), "{told}");
+        assert_eq!(received.len(), 1 + plan.retries + usize::from(plan.is_lost), "{told}");
         assert_eq!(last.messages.len(), plan.sends(), "{told}");
         if plan.ends == Ends::Empty {
             assert_eq!(got.content, "", "{told}");
@@ -405,7 +431,20 @@ fn options(unknown_session: UnknownSession) -> Options {
 
 impl Plan<'_> {
     fn is_continued(&self) -> bool {
-        self.taken.is_some() && !self.is_lost
+        // None of the failures that are tried again with success leaves the session as it was.
+        self.taken.is_some() && !self.is_lost && self.retries == 0
+    }
+
+    /// A stream of plain text without any.
+    fn is_blank_page(
+        &self,
+        received: &[Received],
+        whole_answer: impl Fn(&Received) -> Option<String>,
+    ) -> bool {
+        let whole = received.last().and_then(whole_answer);
+        self.ask.is_stream
+            && self.behaviour.name == "plain-text"
+            && whole.is_some_and(|whole| whole.trim().is_empty())
     }
 
     /// `x-chipp-session`
@@ -447,6 +486,11 @@ impl Plan<'_> {
 /// A request whose session Chipp did not know: all it did is to show that.
 fn is_probe(request: &Received) -> bool {
     request.body_session.is_some() && request.session != request.body_session
+}
+
+/// A request that Chipp failed at.
+fn is_failed(request: &Received) -> bool {
+    matches!(request.outcome, Outcome::Refused(429 | 500..) | Outcome::Broken)
 }
 
 fn role(role: &str) -> &'static str {

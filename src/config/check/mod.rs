@@ -14,6 +14,7 @@ mod auth;
 mod models;
 mod reader;
 mod redis;
+mod resilience;
 mod server;
 mod sessions;
 mod upstream;

@@ -1,5 +1,7 @@
 //! `models`, and the key that aliases without one of their own use.
 
+use std::sync::Arc;
+
 use super::reader::{Read, Reader};
 use super::requests_per_minute;
 use crate::catalog::{Catalog, Images, Route, Tools};
@@ -8,6 +10,9 @@ use crate::config::raw::{RawEntry, RawModel, RawModels, RawUpstream};
 use crate::config::schema::join;
 use crate::ids::MAX_ID_BYTES;
 use crate::secret::Secret;
+
+/// Most aliases that stand in for one.
+const MAX_FALLBACKS: usize = 8;
 
 /// `upstream.api_key`. In passthrough mode it is not even read: the shipped file has it, and the mode may come from
 /// the environment, where a key cannot be taken away.
@@ -49,7 +54,7 @@ pub(super) fn check(
                 (model.as_ref(), app)
             }
         };
-        reader.unsupported(&format!("{path}.fallbacks"), model.fallbacks.as_ref());
+        let fallbacks = fallbacks(reader, &path, alias, model, raw);
         let key = key(reader, &path, model, mode, default);
         let hidden = reader.value(&format!("{path}.hidden"), model.hidden.as_ref());
         let images = reader.value(&format!("{path}.images"), model.images.as_ref());
@@ -63,6 +68,7 @@ pub(super) fn check(
                 hidden: hidden.or(false),
                 images: images.or(Images::default()),
                 tools: tools.or(Tools::default()),
+                fallbacks,
                 requests_per_minute: limit,
             });
         }
@@ -100,6 +106,36 @@ fn key(
             Read::Absent | Read::Bad => None,
         },
     }
+}
+
+/// The aliases that stand in for one. Each must be an alias of its own: a pattern has no one app to name, and since
+/// fallbacks of fallbacks are not asked, two aliases may well stand in for each other.
+fn fallbacks(
+    reader: &mut Reader<'_>,
+    path: &str,
+    alias: &str,
+    model: &RawModel,
+    all: &RawModels,
+) -> Vec<Arc<str>> {
+    let path = format!("{path}.fallbacks");
+    let list = reader.list(&path, model.fallbacks.as_ref()).or(Vec::new());
+    if list.len() > MAX_FALLBACKS {
+        reader.problem(&path, "has more than 8 entries");
+    }
+    let mut names: Vec<Arc<str>> = Vec::new();
+    for (path, name) in list {
+        if name == alias {
+            reader.problem(&path, "is the alias itself");
+        } else if names.iter().any(|other| **other == *name) {
+            reader.problem(&path, "is there twice");
+        } else if name.ends_with('*') {
+            reader.problem(&path, "is a pattern: name one alias");
+        } else if !all.0.iter().any(|(known, _)| *known == name) {
+            reader.problem(&path, "is not an alias of `models`");
+        }
+        names.push(name.into());
+    }
+    names
 }
 
 fn mistake_in_alias(alias: &str) -> Option<&'static str> {

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::time::Duration;
 
 use super::reader::{Read, Reader};
-use crate::config::choice::{EmptyReply, LearnSession};
+use super::resilience;
 use crate::config::raw::{RawTimeouts, RawUpstream};
 use crate::config::values::BaseUrl;
 use crate::config::written::Written;
-use crate::config::{Timeouts, Upstream};
+use crate::config::{EmptyReply, LearnSession, Timeouts, Upstream};
 
 const BASE_URL: &str = "https://app.chipp.ai/api/v1";
 const CONNECT: Duration = Duration::from_secs(10);
@@ -21,10 +21,10 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawUpstream) -> Upstream {
     let base_url = reader.value("upstream.base_url", raw.base_url.as_ref());
     let base_url = base_url.or(BaseUrl(BASE_URL.into())).0;
     let timeouts = timeouts(reader, raw.timeouts.as_ref());
-    reader.unsupported("upstream.retry", raw.retry.as_ref());
-    reader.unsupported("upstream.breaker", raw.breaker.as_ref());
-    reader.value::<LearnSession>("upstream.learn_session", raw.learn_session.as_ref());
-    reader.value::<EmptyReply>("upstream.empty_reply", raw.empty_reply.as_ref());
+    let retry = resilience::retry(reader, raw.retry.as_ref());
+    let breaker = resilience::breaker(reader, raw.breaker.as_ref());
+    let learn_session = reader.value("upstream.learn_session", raw.learn_session.as_ref());
+    let empty_reply = reader.value("upstream.empty_reply", raw.empty_reply.as_ref());
     let ca_file = reader.value("upstream.ca_file", raw.ca_file.as_ref()).good();
     if let (Some(path), Some(written)) = (&ca_file, &raw.ca_file)
         && let Err(error) = File::open(path)
@@ -35,6 +35,10 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawUpstream) -> Upstream {
     Upstream {
         base_url,
         timeouts,
+        retry,
+        breaker,
+        learn_session: learn_session.or(LearnSession::Stream),
+        empty_reply: empty_reply.or(EmptyReply::Return),
         ca_file,
         reuse_connections: reader
             .value("upstream.reuse_connections", raw.reuse_connections.as_ref())

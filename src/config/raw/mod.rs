@@ -13,18 +13,20 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::choice::{EmptyReply, LearnSession, LimitsStore, Mode, OnStoreFailure};
+use super::choice::{LimitsStore, Mode, OnStoreFailure};
 use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff};
 use super::written::{List, Written};
-use super::{LogFormat, SessionStore, Strategy};
+use super::{EmptyReply, LearnSession, LogFormat, SessionStore, Strategy};
 use crate::secret::Secret;
 use crate::translate::request::OnParameter;
 
 mod models;
 mod planned;
+mod resilience;
 
 pub(crate) use models::{RawEntry, RawModel, RawModels};
-pub(crate) use planned::{RawBreaker, RawCors, RawRetry, RawTls};
+pub(crate) use planned::{RawCors, RawTls};
+pub(crate) use resilience::{RawBreaker, RawRetry};
 
 /// The configuration of chipp-proxy.
 ///
@@ -88,13 +90,15 @@ pub(crate) struct RawUpstream {
     pub api_key_file: Option<Written<PathBuf>>,
     /// The four clocks of a call.
     pub timeouts: Option<RawTimeouts>,
-    /// What is tried again. Not supported yet.
+    /// What is tried again.
     pub retry: Option<RawRetry>,
-    /// When Chipp is left alone for a while. Not supported yet.
+    /// When an app is left alone for a while.
     pub breaker: Option<RawBreaker>,
-    /// How the session of a first, streamed turn is learnt: `stream`; `buffer_first` is not supported yet.
+    /// How the session of a first, streamed turn is learnt: `stream` (if the stream names it) or `buffer_first` (the
+    /// turn is asked for unstreamed, and streamed when it is there). Default: stream.
     pub learn_session: Option<Written<LearnSession>>,
-    /// What becomes of an empty reply: `return`; `error` and `transcript` are not supported yet.
+    /// What becomes of an empty reply: `return`, `error` (502), or `transcript` (the answer is looked for in the
+    /// session's transcript; 502 if it is not there either). Default: return.
     pub empty_reply: Option<Written<EmptyReply>>,
     /// More root certificates to trust, a PEM file.
     pub ca_file: Option<Written<PathBuf>>,
@@ -232,7 +236,7 @@ pub(crate) struct RawParameters {
 pub(crate) struct RawTelemetry {
     /// `json` or `pretty`. Default: json.
     pub log: Option<Written<LogFormat>>,
-    /// Whether message text may be logged, at debug level. Default: false.
+    /// Whether requests and answers are logged, word for word. Default: false.
     pub content: Option<Written<bool>>,
     /// Where traces go. `off`; an address is not supported yet. Default: off.
     pub otlp: Option<Written<OrOff<String>>>,

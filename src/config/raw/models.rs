@@ -23,7 +23,8 @@ pub(crate) struct RawModel {
     pub api_key: Option<Written<Secret>>,
     /// A file that holds the key, instead of `api_key`.
     pub api_key_file: Option<Written<PathBuf>>,
-    /// Aliases to try when this one fails. Not supported yet.
+    /// Other aliases of this section that answer in its place when it fails before the first byte, in this order, at
+    /// most 8. Their own fallbacks, limits and `auth.keys[].models` do not count then.
     pub fallbacks: Option<List<String>>,
     /// Left out of the list of models. Default: false.
     pub hidden: Option<Written<bool>>,

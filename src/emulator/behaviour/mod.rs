@@ -58,6 +58,8 @@ pub enum Ends {
     Refused(u16),
     /// The same, but only once: the same request is answered when it comes again.
     RefusedOnce(u16),
+    /// Broken, but only once.
+    BrokenOnce,
     /// Broken: cut, reset, unreadable, with an error inside, or sent in a way that a client with a pool of
     /// connections cannot trust (an interim head, no framing). Never to be taken for an answer.
     Broken,
@@ -82,10 +84,20 @@ pub fn describe() -> String {
 pub(super) enum Act {
     Talk(Talk),
     Refuse(Refusal),
+    /// Fails so for each message that is heard for the first time; when it comes again it is answered.
+    Once(Fails),
     /// No byte is ever sent.
     Silence,
     /// The connection is reset before any byte.
     Reset(Storing),
+}
+
+/// How an app fails that is well the second time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fails {
+    With(Refusal),
+    /// The connection is reset before any byte.
+    Reset,
 }
 
 /// Whether a failing reply leaves its turn in the session.

@@ -1,7 +1,9 @@
 //! The table of pretend apps: one row, one behaviour.
 
-use super::Ends::{Answer, Broken, Empty, Never, Refused, RefusedOnce};
-use super::{Act, Behaviour, Ends, Form, Memory, Refusal, Reveals, Says, Storing, TALK, Tale, Talk, Wire};
+use super::Ends::{Answer, Broken, BrokenOnce, Empty, Never, Refused, RefusedOnce};
+use super::{
+    Act, Behaviour, Ends, Fails, Form, Memory, Refusal, Reveals, Says, Storing, TALK, Tale, Talk, Wire,
+};
 use crate::emulator::dialect::Dialect::{self, DataStream, OpenAiChunks, UiMessage};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
@@ -53,6 +55,20 @@ const fn fixed(
     let ends: Ends = if status == 200 { Broken } else { Refused(status) };
     let refusal = Refusal { status, headers, body, storing: Storing::Nothing };
     Behaviour { name: name.0, app: name.1, about, plain: ends, streamed: ends, act: Act::Refuse(refusal) }
+}
+
+/// An app that gives this reply to each message that it hears for the first time.
+const fn once(
+    name: (&'static str, &'static str),
+    status: u16,
+    headers: &'static [(&'static str, &'static str)],
+    body: &'static str,
+    about: &'static str,
+) -> Behaviour {
+    let ends = RefusedOnce(status);
+    let refusal = Refusal { status, headers, body, storing: Storing::Nothing };
+    let act = Act::Once(Fails::With(refusal));
+    Behaviour { name: name.0, app: name.1, about, plain: ends, streamed: ends, act }
 }
 
 /// The name and the id of a [`fixed`] app.
@@ -146,6 +162,11 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     fixed(named!("credits-402"), 402, JSON, r#"{"error":"You have used up your credits."}"#, "402, no credits left"),
     fixed(named!("rate-429"), 429, &[("content-type", "application/json"), ("retry-after", "2")], r#"{"error":"Too many requests"}"#, "429 with Retry-After: 2"),
     fixed(named!("rate-429-bare"), 429, JSON, r#"{"error":"Too many requests"}"#, "429 without Retry-After"),
+    fixed(named!("rate-429-hour"), 429, &[("content-type", "application/json"), ("retry-after", "3600")], r#"{"error":"Too many requests"}"#, "429 with Retry-After: 3600"),
+    once(named!("once-429"), 429, &[("content-type", "application/json"), ("retry-after", "1")], r#"{"error":"Too many requests"}"#, "429 with Retry-After: 1 for each new message, until it comes again"),
+    once(named!("once-500"), 500, JSON, r#"{"error":"Internal Server Error"}"#, "500 for each new message, until it comes again"),
+    once(named!("once-503"), 503, JSON, r#"{"error":"Service Unavailable"}"#, "503 for each new message, until it comes again"),
+    row!("once-reset", BrokenOnce, BrokenOnce, Act::Once(Fails::Reset), "the connection is reset for each new message, until it comes again"),
     fixed(named!("error-500"), 500, JSON, r#"{"error":"Internal Server Error"}"#, "500, nothing is stored"),
     row!("error-500-after-store", Refused(500), Refused(500), Act::Refuse(Refusal {
         status: 500, headers: JSON, body: r#"{"error":"Internal Server Error"}"#, storing: Storing::Turn,

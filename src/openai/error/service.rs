@@ -142,6 +142,12 @@ impl Error {
         )
     }
 
+    /// 502: the upstream said nothing. What it did instead may have had effects, so it is not to be asked again.
+    pub fn empty_reply() -> Self {
+        Self::new(502, ErrorType::Api, Some("empty_reply"), "The model ended its turn without an answer.")
+            .should_retry(false)
+    }
+
     /// 502: the upstream refuses the proxy's own key; the client can do nothing about it.
     pub fn upstream_auth_failed() -> Self {
         Self::new(

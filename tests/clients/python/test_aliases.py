@@ -17,7 +17,8 @@ WAITING = ("stall", "silent", "gated")
 
 # What becomes of the apps that fail, by their aliases; every other one has to answer.
 FAILS = {
-    "plan-401": 403, "credits-402": 429, "rate-429": 429, "rate-429-bare": 429, "image-unsupported-400": 400,
+    "plan-401": 403, "credits-402": 429, "rate-429": 429, "rate-429-bare": 429, "rate-429-hour": 429,
+    "image-unsupported-400": 400,
 } | dict.fromkeys(
     ["cut-plain", "unframed", "interim-103", "reset-before", "reset-after-store", "html-for-stream", "error-under-200",
      "empty-200", "redirect-302", "key-401", "error-500", "error-500-after-store", "empty-500", "error-object",
@@ -27,8 +28,8 @@ BREAKS_WHEN_STREAMED = {
     "stream-error-a", "stream-error-b", "stream-error-c", "error-first", "abort",
     "cut-a", "cut-b", "cut-c", "cut-after-store", "cut-chunk",
 }  # fmt: skip
-# Refused at its first request and answered at its second: what a client sees depends on who tries again.
-EITHER = {"flaky-503"}
+# Failing at the first request and answering the second: what a client sees depends on who tries again.
+EITHER = {"flaky-503", "once-429", "once-500", "once-503", "once-reset"}
 
 
 @pytest.fixture(scope="module")

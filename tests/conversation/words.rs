@@ -1,0 +1,98 @@
+//! Conversations as their clients hold them, and what Chipp is to hear of them.
+
+use chipp_proxy::emulator::Message;
+use serde_json::{Value, json};
+
+/// The app that obeys `act as: NAME`.
+pub(crate) const COMMANDED: &str = "commanded";
+
+/// A message as Chipp is to have it, without the white space at its end.
+pub(crate) type Line = (String, String);
+
+/// A conversation, as its client has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Chat {
+    pub(crate) body: Value,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+impl Chat {
+    pub(crate) fn new(model: &str) -> Self {
+        Self { body: json!({"model": model, "messages": []}), headers: Vec::new() }
+    }
+
+    /// With another field in the body.
+    pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
+        self.body[name] = json!(value);
+        self
+    }
+
+    /// With another header.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn messages(&mut self) -> &mut Vec<Value> {
+        self.body["messages"].as_array_mut().unwrap()
+    }
+
+    /// Goes on with what another one says.
+    pub(crate) fn take_over(&mut self, other: &Self) {
+        self.body["messages"].clone_from(&other.body["messages"]);
+    }
+
+    pub(crate) fn push(&mut self, message: Value) -> &mut Self {
+        self.messages().push(message);
+        self
+    }
+
+    pub(crate) fn system(&mut self, text: &str) -> &mut Self {
+        self.push(json!({"role": "system", "content": text}))
+    }
+
+    pub(crate) fn user(&mut self, text: &str) -> &mut Self {
+        self.push(json!({"role": "user", "content": text}))
+    }
+
+    pub(crate) fn assistant(&mut self, text: &str) -> &mut Self {
+        self.push(json!({"role": "assistant", "content": text}))
+    }
+
+    /// A copy of its first messages: where another way leads on from.
+    pub(crate) fn first(&self, count: usize) -> Self {
+        let mut first = self.clone();
+        assert!(count <= first.messages().len());
+        first.messages().truncate(count);
+        first
+    }
+
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.body["messages"].as_array().unwrap().iter().map(line).collect()
+    }
+}
+
+/// A client's message, as Chipp is to have it.
+fn line(message: &Value) -> Line {
+    let text = match &message["content"] {
+        Value::Array(parts) => parts.iter().map(|part| part["text"].as_str().unwrap()).collect(),
+        Value::String(text) => text.clone(),
+        _ => String::new(),
+    };
+    let call = &message["tool_calls"][0]["function"];
+    let (role, text) = match message["role"].as_str().unwrap() {
+        "developer" => ("system", text),
+        "tool" => ("user", format!("[result of {}]\n{text}", message["tool_call_id"].as_str().unwrap())),
+        "assistant" if call.is_object() => {
+            let arguments: Value = serde_json::from_str(call["arguments"].as_str().unwrap()).unwrap();
+            ("assistant", format!("[called {}({arguments})]", call["name"].as_str().unwrap()))
+        }
+        role => (role, text),
+    };
+    (role.to_owned(), text.trim_end().to_owned())
+}
+
+/// What Chipp heard, likewise.
+pub(crate) fn heard(messages: &[Message]) -> Vec<Line> {
+    messages.iter().map(|message| (message.role.to_string(), message.content.trim_end().to_owned())).collect()
+}
