@@ -11,9 +11,7 @@
 use std::time::Duration;
 
 use chipp_proxy::catalog::{Images, Tools};
-use chipp_proxy::config::{
-    Auth, Config, Environment, Fault, LogFormat, Problems, Retry, SessionStore, Strategy, schema,
-};
+use chipp_proxy::config::{Auth, Config, Environment, Fault, LogFormat, Problems, Retry, Strategy, schema};
 use chipp_proxy::translate::request::OnParameter;
 
 const SECRET: &str = "sk-do-not-show-1234567890";
@@ -263,8 +261,6 @@ fn every_wrong_value_of_models_and_auth_is_told() {
 #[rustfmt::skip]
 const OTHER_SECTIONS: &[Case] = &[
     ("sessions: {store: disk}", "sessions.store", "use `memory` or `redis`"),
-    ("sessions: {store: redis}", "redis.url", "is needed with `sessions.store: redis`"),
-    ("sessions: {store: redis}\nredis: {prefix: p}", "redis.url", "is needed with `sessions.store: redis`"),
     ("sessions: {ttl: 10ms}", "sessions.ttl", "from 1s to 365days"),
     ("sessions: {ttl: 10years}", "sessions.ttl", "from 1s to 365days"),
     ("sessions: {capacity: 0}", "sessions.capacity", "from 1 to 10000000"),
@@ -313,9 +309,31 @@ fn aliases_are_not_longer_than_ids() {
 }
 
 #[test]
+#[cfg(feature = "redis")]
+fn sessions_in_redis_need_its_address() {
+    for text in ["sessions: {store: redis}", "sessions: {store: redis}\nredis: {prefix: p}"] {
+        let told = problems(text);
+        assert!(told.len() == 1 && told[0].starts_with("redis.url: is needed with"), "{told:?}");
+    }
+    let config = good("sessions: {store: redis}\nredis: {url: \"redis://h\"}");
+    assert_eq!(
+        (config.sessions.store, config.redis.unwrap().prefix.as_str()),
+        (chipp_proxy::config::SessionStore::Redis, "chipp-proxy")
+    );
+}
+
+#[test]
+fn a_build_without_redis_refuses_it() {
+    let told = problems("sessions: {store: redis}\nredis: {url: \"redis://h\"}");
+    let is_told =
+        told.iter().any(|line| line.starts_with("sessions.store: `redis` is not part of this build"));
+    assert_eq!(is_told, !cfg!(feature = "redis"), "{told:?}");
+}
+
+#[test]
 fn all_problems_come_at_once() {
     let told = problems(
-        "server: {drain: 30, workers: x}\nupstream: {api_key: \"${NO}\"}\nmodels: {a b: c, d: {}}\nauth: {mode: keys, keys: [{name: k}]}\nsessions: {store: redis}",
+        "server: {drain: 30, workers: x}\nupstream: {api_key: \"${NO}\"}\nmodels: {a b: c, d: {}}\nauth: {mode: keys, keys: [{name: k}]}\nsessions: {store: disk}",
     );
     let paths: Vec<_> = told.iter().map(|line| line.split(": ").next().unwrap()).collect();
     assert_eq!(
@@ -327,7 +345,7 @@ fn all_problems_come_at_once() {
             "models.a b",
             "models.d.app",
             "auth.keys[0].sha256",
-            "redis.url",
+            "sessions.store",
         ]
     );
 }
@@ -354,7 +372,7 @@ auth:
   keys:
     - {{name: web, sha256: [sha256:{HASH}, {upper}], models: [zeta, \"gpt-4*\", gpt-4o-mini], expires: 2027-01-01, trust_user: true, limits: {{requests_per_minute: 9}}}}
     - {{name: all, sha256: {third}, expires: 2027-01-01T00:00:01Z}}
-sessions: {{strategy: off, store: redis, ttl: 90s, capacity: 5, user_headers: [], conversation_headers: \"X-A, x-b\"}}
+sessions: {{strategy: off, ttl: 90s, capacity: 5, user_headers: [], conversation_headers: \"X-A, x-b\"}}
 limits: {{all: {{requests_per_minute: 1}}, key: {{requests_per_minute: 2}}, user: {{requests_per_minute: 3}}}}
 redis: {{url: \"rediss://user:pass@redis.internal:6380/2\", prefix: \"p:\", timeout: 20ms}}
 parameters: {{unsupported: reject, unknown: reject}}
@@ -407,7 +425,6 @@ telemetry: {{log: pretty, content: true, otlp: false}}
     assert_eq!(config.sessions.conversation_headers, ["x-a", "x-b"]);
     let limits = [config.limits.all, config.limits.key, config.limits.user];
     assert_eq!(limits.map(|limit| limit.unwrap().get()), [1, 2, 3]);
-    assert_eq!(config.sessions.store, SessionStore::Redis);
     let redis = config.redis.unwrap();
     assert_eq!(redis.url.expose(), "rediss://user:pass@redis.internal:6380/2");
     assert_eq!((redis.prefix.as_str(), redis.timeout), ("p:", Duration::from_millis(20)));

@@ -29,7 +29,7 @@ fn every_configuration_is_right() {
             .into_iter()
             .collect();
     let blocks = yaml_blocks();
-    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks.len(), 3);
     for block in blocks {
         if let Err(problems) = Config::parse(block, &environment) {
             panic!("{block}\n{problems}");
@@ -54,13 +54,15 @@ fn the_table_of_parameters_is_the_programs() {
 
 #[test]
 fn the_table_of_metrics_is_the_programs() {
-    let metrics = Metrics::new();
+    let mut metrics = Metrics::new();
+    metrics.show_redis();
     // Those with labels show once they were counted.
     let alias: Arc<str> = "a".into();
     metrics.request(Some(&alias), 200, Duration::ZERO, Duration::ZERO);
     metrics.outcome("new");
     metrics.denied("key");
     metrics.upstream_error("cut");
+    metrics.session_store_failures("take", 1);
     metrics.retry("connect");
     metrics.breaker(&alias, "open", 2);
     let rendered = metrics.render();
