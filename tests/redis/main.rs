@@ -12,5 +12,6 @@
 
 mod contract;
 mod replicas;
+mod slots;
 #[path = "../support/mod.rs"]
 mod support;
