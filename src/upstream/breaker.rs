@@ -1,5 +1,5 @@
-//! The breaker of one app: after too many failures it is left alone for a while, then one request sees whether it
-//! is back. Pure, with the clock handed in; [`Breakers`] puts it behind a lock that an app in order never takes.
+//! The breaker of one app: after too many failures in a row it is left alone for a while, then one request sees
+//! whether it is back. In a row, since a busy app fails now and then and is in order all the same. Pure, with the clock handed in; [`Breakers`] puts it behind a lock that an app in order never takes.
 //!
 //! A failure is: no connection, no answer in time, 5xx, something that is no answer. 4xx is none: the app is there,
 //! and does not like the request. 429 is none either: it tells one key to slow down, and has a wait of its own; to
@@ -56,7 +56,7 @@ pub struct Machine {
 
 #[derive(Debug)]
 enum Inner {
-    /// With the times of the latest failures, fewer than would open it.
+    /// With the times of the failures since the last success, fewer than would open it.
     Closed(VecDeque<Instant>),
     /// With the time from which on one may see.
     Open { until: Instant },
@@ -121,6 +121,18 @@ impl Machine {
         }
     }
 
+    /// An ordinary request got an answer. What was sent before it opened changes nothing any more.
+    pub fn succeeded(&mut self) {
+        if let Inner::Closed(failures) = &mut self.state {
+            failures.clear();
+        }
+    }
+
+    /// Whether it lets everything through, and has no failure to remember.
+    pub fn is_quiet(&self) -> bool {
+        matches!(&self.state, Inner::Closed(failures) if failures.is_empty())
+    }
+
     /// The one that was to see got an answer: the app is back.
     pub fn probe_succeeded(&mut self) {
         if let Inner::HalfOpen { .. } = self.state {
@@ -153,6 +165,8 @@ struct Breaker {
     alias: Arc<str>,
     /// As the machine says. Read without the lock: whoever is late by a moment is let through, or refused, once more.
     is_closed: AtomicBool,
+    /// The same, of whether a success would change anything.
+    is_quiet: AtomicBool,
     machine: Mutex<Machine>,
 }
 
@@ -179,7 +193,8 @@ impl Breakers {
         for (app, alias) in apps.filter(|_| settings.failures.is_some()) {
             breakers.entry(app.clone()).or_insert_with(|| {
                 let machine = Mutex::new(Machine::new(settings));
-                Arc::new(Breaker { alias: Arc::clone(alias), is_closed: AtomicBool::new(true), machine })
+                let (is_closed, is_quiet) = (AtomicBool::new(true), AtomicBool::new(true));
+                Arc::new(Breaker { alias: Arc::clone(alias), is_closed, is_quiet, machine })
             });
         }
         Self(breakers)
@@ -219,6 +234,7 @@ impl Breaker {
         let result = with(&mut machine);
         let after = machine.state();
         self.is_closed.store(after == State::Closed, Ordering::Release);
+        self.is_quiet.store(machine.is_quiet(), Ordering::Release);
         let change = (before != after).then(|| Change { alias: Arc::clone(&self.alias), to: after });
         (result, change)
     }
@@ -228,7 +244,10 @@ impl Permit {
     /// The app answered, be it with a refusal.
     pub fn succeeded(mut self) -> Option<Change> {
         let breaker = self.breaker.take()?;
-        if self.is_probe { breaker.change(Machine::probe_succeeded).1 } else { None }
+        if self.is_probe {
+            return breaker.change(Machine::probe_succeeded).1;
+        }
+        if breaker.is_quiet.load(Ordering::Acquire) { None } else { breaker.change(Machine::succeeded).1 }
     }
 
     /// It failed.

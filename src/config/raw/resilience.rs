@@ -22,7 +22,7 @@ pub(crate) struct RawRetry {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct RawBreaker {
-    /// So many failures of an app open it (no connection, time-outs, 5xx, broken answers), or `off`. Default: 5.
+    /// So many failures of an app in a row open it (no connection, time-outs, 5xx, broken answers), or `off`. Default: 5.
     pub failures: Option<Written<OrOff<NonZeroU32>>>,
     /// Within this time. Default: 30s.
     pub window: Option<Written<Duration>>,

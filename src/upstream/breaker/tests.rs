@@ -41,6 +41,24 @@ fn it_opens_after_so_many_failures_within_the_window() {
 }
 
 #[test]
+fn a_success_between_failures_counts_them_anew() {
+    let start = Instant::now();
+    let mut machine = Machine::new(settings(3));
+    for _ in 0..10 {
+        machine.failed(start);
+        machine.failed(start);
+        assert!(!machine.is_quiet());
+        machine.succeeded();
+        assert!(machine.is_quiet());
+    }
+    assert_eq!(machine.state(), State::Closed);
+    // One that was sent before it opened does not close it.
+    let mut machine = open(start);
+    machine.succeeded();
+    assert_eq!(machine.state(), State::Open);
+}
+
+#[test]
 fn open_it_refuses_and_says_for_how_long() {
     let start = Instant::now();
     let mut machine = open(start);
