@@ -1,10 +1,12 @@
 //! Proxies with one Redis and one Chipp.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use chipp_proxy::emulator::Options;
 use serde_json::{Value, json};
 
+use crate::support::program::Program;
 use crate::support::redis::Server;
 use crate::support::{PATIENCE, Proxy, dialogue};
 
@@ -87,6 +89,72 @@ fn replicas_share_a_conversation() {
     let metrics = proxy.metrics();
     assert!(metrics.contains("chipp_proxy_redis_up 1\n"), "{metrics}");
     assert!(metrics.contains("chipp_proxy_session_store_failures_total{operation=\"take\"} 0\n"));
+}
+
+#[test]
+#[ignore = "needs redis-server: cargo test --test redis -- --ignored"]
+fn a_turn_costs_one_round_trip_before_and_one_after() {
+    const TURNS: u64 = 10;
+    let server = Server::start();
+    let proxy = Proxy::with(&yaml(&server, PATIENCE), Options::default());
+    proxy.until_ready("ok");
+    let mut talk = Talk::new();
+    // Sends the scripts.
+    assert_eq!(talk.turn(&proxy), "new");
+    assert_eq!(talk.streamed_turn(&proxy), "continued");
+    assert_eq!(server.tell("CONFIG RESETSTAT"), "+OK");
+    for _ in 0..TURNS / 2 {
+        assert_eq!(talk.turn(&proxy), "continued");
+        assert_eq!(talk.streamed_turn(&proxy), "continued");
+    }
+    // `cmdstat_evalsha:calls=20,…`; what looks after the key of the hashes now and then may come on top.
+    let stats = server.info("commandstats");
+    let calls = |name: &str| -> u64 {
+        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+        line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+    };
+    let calls = calls("evalsha") + calls("eval");
+    assert!((2 * TURNS..=2 * TURNS + 2).contains(&calls), "{calls}");
+}
+
+#[test]
+#[ignore = "needs redis-server: cargo test --test redis -- --ignored"]
+fn a_replica_that_is_killed_in_mid_turn_costs_one_replay() {
+    let server = Server::start();
+    let proxy = Proxy::with(&yaml(&server, PATIENCE), Options::default());
+    proxy.until_ready("ok");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    let (base_url, settings) = (proxy.emulator.base_url(), yaml(&server, PATIENCE));
+    let text = format!(
+        "server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 1}}\n\
+         upstream: {{base_url: '{base_url}', api_key: live_test}}\nmodels: {{gated: emu-gated-1}}\n{settings}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let program = Program::serve(&file, "warn,chipp_proxy=info");
+
+    proxy.emulator.open_wide("turn 0");
+    let first = proxy.chat(&dialogue("gated", &["turn 0"]));
+    let body = dialogue("gated", &["turn 0", first.content(), "turn 1"]);
+    let text = body.to_string();
+    let mut connection = std::net::TcpStream::connect(program.listen).unwrap();
+    write!(
+        connection,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: proxy\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{text}",
+        text.len()
+    )
+    .unwrap();
+    let arrived = proxy.emulator.wait_for(|state| state.requests().count() == 2, PATIENCE);
+    assert!(arrived);
+    assert_eq!(proxy.emulator.requests().pop().unwrap().messages.len(), 1, "it goes on with the session");
+    program.kill();
+
+    proxy.emulator.open_wide("turn 1");
+    let again = proxy.chat(&body);
+    assert_eq!((again.status, again.header("x-chipp-session")), (200, "replayed"));
+    let heard = proxy.emulator.requests().pop().unwrap().heard().len();
+    assert_eq!(heard, 3, "the whole history, in a session of its own");
 }
 
 #[test]

@@ -9,6 +9,7 @@
     reason = "test code outside of test functions, of which each test binary uses its part"
 )]
 
+pub mod program;
 pub mod redis;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

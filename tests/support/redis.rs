@@ -118,6 +118,15 @@ impl Server {
         lines.map(|line| line.expect("text")).collect()
     }
 
+    /// A section of what it says of itself.
+    pub fn info(&self, section: &str) -> String {
+        let mut connection = self.connect();
+        write!(connection, "INFO {section}\r\nQUIT\r\n").expect("it reads");
+        let mut text = String::new();
+        connection.read_to_string(&mut text).expect("text");
+        text
+    }
+
     /// All keys.
     pub fn keys(&self) -> Vec<String> {
         let mut connection = self.connect();

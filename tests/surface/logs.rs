@@ -1,60 +1,11 @@
 //! The real program's log, at its most talkative: one line for each request, and no word of what was said.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, Command, Stdio};
-
 use chipp_proxy::emulator::{Emulator, Options};
 use serde_json::{Value, json};
 
 use crate::raw::{ask, post};
 use crate::sha256;
-
-/// The program, serving.
-struct Program {
-    child: Child,
-    stderr: BufReader<ChildStderr>,
-    listen: SocketAddr,
-    admin: SocketAddr,
-    /// The log so far.
-    log: String,
-}
-
-impl Program {
-    #[expect(clippy::zombie_processes, reason = "whoever asks for it stops it, or the test fails")]
-    fn serve(config: &std::path::Path, filter: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_chipp-proxy"))
-            .arg("serve")
-            .arg("--config")
-            .arg(config)
-            .env("RUST_LOG", filter)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut log = String::new();
-        loop {
-            let mut line = String::new();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "it does not serve: {log}");
-            log.push_str(&line);
-            let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{log}"));
-            if line["message"] == "serving" {
-                let address = |key: &str| line[key].as_str().unwrap().parse().unwrap();
-                return Self { child, stderr, listen: address("listen"), admin: address("admin"), log };
-            }
-        }
-    }
-
-    /// SIGTERM; gives the whole log and the exit code.
-    fn stop(mut self) -> (String, Option<i32>) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.stderr.read_to_string(&mut self.log).unwrap();
-        let status = self.child.wait().unwrap();
-        (self.log, status.code())
-    }
-}
+use crate::support::program::Program;
 
 #[test]
 fn what_is_said_is_logged_if_the_operator_asks_for_it() {

@@ -3,11 +3,12 @@
 use std::io::Read as _;
 use std::io::Write as _;
 
-use chipp_proxy::emulator::Options;
+use chipp_proxy::emulator::{Emulator, Options};
 use serde_json::Value;
 
 use crate::question;
 use crate::raw::{check_error_body, connect, parse, post};
+use crate::support::program::Program;
 use crate::support::{PATIENCE, Proxy};
 
 fn readiness(proxy: &Proxy) -> u16 {
@@ -113,6 +114,67 @@ fn a_client_that_is_still_sending_does_not_hold_it_up() {
     connection.read_to_end(&mut answer).unwrap();
     parse(&answer).is_error((503, "server_error", Some("shutting_down"), None));
     proxy.join().unwrap();
+}
+
+#[test]
+fn a_hundred_streams_finish_or_are_told_and_the_program_ends_well() {
+    const STREAMS: usize = 100;
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    let yaml = format!(
+        "server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 2, drain: 3s}}\n\
+         upstream: {{base_url: '{}', api_key: live_test}}\nmodels: {{gated: emu-gated-1}}\nauth: {{mode: open}}\n",
+        emulator.base_url()
+    );
+    std::fs::write(&file, yaml).unwrap();
+    let program = Program::serve(&file, "warn,chipp_proxy=info");
+    let (listen, admin) = (program.listen, program.admin);
+    let finishes = |at: &usize| at.is_multiple_of(2);
+    let gate = |at: usize| format!("gate {at}");
+    let begin = |at: usize| {
+        let body = serde_json::json!({
+            "model": "gated", "stream": true, "messages": [{"role": "user", "content": gate(at)}]
+        });
+        let body = body.to_string();
+        let mut connection = connect(listen);
+        write!(
+            connection,
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: proxy\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        connection
+    };
+    for at in 0..STREAMS {
+        emulator.open(&gate(at));
+    }
+    let mut streams: Vec<_> = (0..STREAMS).map(begin).collect();
+    // Each has begun to speak.
+    for stream in &mut streams {
+        assert!(crate::raw::read_head(stream).starts_with("HTTP/1.1 200 "));
+    }
+    program.terminate();
+    let asked = std::time::Instant::now();
+    while crate::raw::ask(admin, "GET", "/readyz", &[], b"").status != 503 {
+        assert!(asked.elapsed() < PATIENCE, "still ready");
+    }
+    let refused = post(listen, &[], question("gated").to_string().as_bytes());
+    refused.is_error((503, "server_error", Some("shutting_down"), None));
+    assert_eq!(refused.header("connection"), "close");
+
+    for at in (0..STREAMS).filter(finishes) {
+        emulator.open_wide(&gate(at));
+    }
+    for (at, mut stream) in streams.into_iter().enumerate() {
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        let (is_done, is_told) = (rest.contains("data: [DONE]"), rest.contains("\"code\":\"shutting_down\""));
+        assert_eq!((is_done, is_told), if finishes(&at) { (true, false) } else { (false, true) }, "{rest}");
+    }
+    let (log, code) = program.stop();
+    assert_eq!(code, Some(0), "{log}");
 }
 
 #[test]
