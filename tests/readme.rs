@@ -61,6 +61,7 @@ fn the_table_of_metrics_is_the_programs() {
     metrics.outcome("new");
     metrics.denied("key");
     metrics.upstream_error("cut");
+    metrics.certificate_reloaded("renewed");
     let rendered = metrics.render();
     let types = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let expected: BTreeSet<&str> = types.map(|line| line.split(' ').next().unwrap()).collect();

@@ -19,7 +19,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("translate", &["openai", "chipp", "catalog", "ids"]),
     ("session", &["chipp", "ids"]),
     ("limits", &["config"]),
-    ("config", &["catalog", "ids", "limits", "secret", "session", "translate"]),
+    ("certificate", &[]),
+    ("config", &["catalog", "certificate", "ids", "limits", "secret", "session", "translate"]),
     ("upstream", &["config", "ids", "secret"]),
     ("telemetry", &["config", "ids"]),
     (
@@ -41,7 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("api", &["openai", "catalog", "ids", "config", "session", "telemetry", "proxy"]),
     ("emulator", &["ids"]),
     ("sandbox", &["config", "emulator"]),
-    ("app", &["api", "config", "proxy", "upstream"]),
+    ("app", &["api", "certificate", "config", "proxy", "telemetry", "upstream"]),
     ("cli", &["app", "config", "emulator", "sandbox", "telemetry"]),
     ("lib", &[]),
     ("main", &[]),
@@ -51,7 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("awc", &["upstream"]),
     ("actix_tls", &["upstream"]),
-    ("rustls", &["upstream"]),
+    ("rustls", &["certificate", "upstream"]),
     ("governor", &["limits"]),
     ("dashmap", &["session"]),
     ("actix_web", &["api", "app"]),

@@ -25,6 +25,7 @@ pub struct Metrics {
     outcomes: Family<OutcomeLabels, Counter>,
     denials: Family<RuleLabels, Counter>,
     upstream_errors: Family<KindLabels, Counter>,
+    certificate_reloads: Family<ResultLabels, Counter>,
     /// Requests that are being answered.
     pub in_flight: Gauge,
     /// Sessions in the store.
@@ -69,6 +70,11 @@ struct KindLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
 /// 10 ms to 82 s: the buckets that OpenTelemetry names for model calls.
 fn long_buckets() -> Histogram {
     Histogram::new((0..14).map(|power| 0.01 * f64::from(1 << power)))
@@ -103,6 +109,12 @@ impl Metrics {
         registry.register("rate_limited", "Requests over a limit, by rule", denials.clone());
         let upstream_errors = Family::<KindLabels, Counter>::default();
         registry.register("upstream_errors", "Failed exchanges with Chipp, by kind", upstream_errors.clone());
+        let certificate_reloads = Family::<ResultLabels, Counter>::default();
+        registry.register(
+            "certificate_reloads",
+            "Changes of the listener's certificate, by result",
+            certificate_reloads.clone(),
+        );
         let mut metrics = Self {
             registry,
             requests,
@@ -111,6 +123,7 @@ impl Metrics {
             outcomes,
             denials,
             upstream_errors,
+            certificate_reloads,
             in_flight: Gauge::default(),
             sessions: Gauge::default(),
             client_aborts: Counter::default(),
@@ -169,6 +182,11 @@ impl Metrics {
     /// An exchange with Chipp failed.
     pub fn upstream_error(&self, kind: &'static str) {
         self.upstream_errors.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// The listener's certificate changed on disk.
+    pub fn certificate_reloaded(&self, result: &'static str) {
+        self.certificate_reloads.get_or_create(&ResultLabels { result }).inc();
     }
 
     /// All of it, in `OpenMetrics` text.

@@ -26,6 +26,7 @@ mod recovery;
 mod shape;
 mod shutdown;
 mod streams;
+mod tls;
 mod wire;
 
 use chipp_proxy::config::{Config, Environment};

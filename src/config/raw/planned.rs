@@ -41,16 +41,6 @@ pub(crate) struct RawRedis {
     pub prefix: Option<Written<String>>,
 }
 
-/// `server.tls`. Not supported yet.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct RawTls {
-    /// The certificate chain, a PEM file.
-    pub cert: Option<Written<PathBuf>>,
-    /// Its key, a PEM file.
-    pub key: Option<Written<PathBuf>>,
-}
-
 /// `server.cors`. Not supported yet.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

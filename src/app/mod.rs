@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_rt::task::JoinHandle;
 use actix_web::dev::Server;
 use actix_web::web::Payload;
 use actix_web::{App, HttpRequest, HttpServer, web};
@@ -14,12 +15,18 @@ use anyhow::Context as _;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::api;
+use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::proxy::{SWEEP_INTERVAL, Shared, Worker};
 use crate::upstream::{self, Client};
 
+mod watch;
+
 /// How long a connection may be idle between two requests; longer than load balancers keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a client may take over its part of the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +50,7 @@ pub struct Application {
     listen: SocketAddr,
     admin: Option<SocketAddr>,
     server: ServerPair,
+    certificate: Option<Certificate>,
 }
 
 struct ServerPair {
@@ -54,17 +62,19 @@ impl Application {
     /// Binds the addresses. To be called, like [`run_until`](Self::run_until), inside an actix system.
     ///
     /// # Errors
-    /// An address that is taken; a CA file that cannot be used.
+    /// An address that is taken; a CA file or a certificate that cannot be used.
     pub fn build(config: Config) -> anyhow::Result<Self> {
         let tls = Arc::new(upstream::Tls::load(&config.upstream)?);
         // Built once here, so that what is wrong is told at the start and not by each worker.
         Client::new(&tls, &config.upstream)?;
         let shared = Arc::new(Shared::new(config).context("the system gives no randomness")?);
         let settings = &shared.config.server;
-        let (public, listen) = bind_public(&shared, &tls)?;
+        let certificate = settings.tls.clone().map(Certificate::load).transpose();
+        let certificate = certificate.map_err(|fault| anyhow::anyhow!("a file of server.tls {fault}"))?;
+        let (public, listen) = bind_public(&shared, &tls, certificate.as_ref())?;
         let admin = settings.admin.map(|at| bind_admin(&shared, at)).transpose()?;
         let (admin, admin_at) = admin.unzip();
-        Ok(Self { shared, listen, admin: admin_at, server: ServerPair { public, admin } })
+        Ok(Self { shared, listen, admin: admin_at, server: ServerPair { public, admin }, certificate })
     }
 
     /// Where clients connect.
@@ -94,21 +104,30 @@ impl Application {
         let admin_handle = admin.as_ref().map(Server::handle);
         let mut public = actix_rt::spawn(public);
         let admin = admin.map(actix_rt::spawn);
-        let sweeper = actix_rt::spawn(sweep(Arc::clone(&shared)));
+        let mut background = Background(vec![actix_rt::spawn(sweep(Arc::clone(&shared)))]);
+        if let Some(certificate) = self.certificate {
+            let metrics = Arc::clone(&shared.metrics);
+            background.0.push(actix_rt::spawn(watch::certificate(certificate, metrics)));
+        }
         tokio::select! {
             () = stop => drain(&shared).await,
-            ended = &mut public => {
-                sweeper.abort();
-                return ended.map_err(io::Error::other)?;
-            }
+            ended = &mut public => return ended.map_err(io::Error::other)?,
         }
         handle.stop(true).await;
         if let (Some(handle), Some(admin)) = (admin_handle, admin) {
             handle.stop(false).await;
             admin.await.map_err(io::Error::other)??;
         }
-        sweeper.abort();
         public.await.map_err(io::Error::other)?
+    }
+}
+
+/// What runs beside the server, and ends with it.
+struct Background(Vec<JoinHandle<()>>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -134,7 +153,11 @@ async fn drain(shared: &Shared) {
     }
 }
 
-fn bind_public(shared: &Arc<Shared>, tls: &Arc<upstream::Tls>) -> anyhow::Result<(Server, SocketAddr)> {
+fn bind_public(
+    shared: &Arc<Shared>,
+    tls: &Arc<upstream::Tls>,
+    certificate: Option<&Certificate>,
+) -> anyhow::Result<(Server, SocketAddr)> {
     let settings = &shared.config.server;
     let factory = {
         let (shared, tls) = (Arc::clone(shared), Arc::clone(tls));
@@ -158,6 +181,7 @@ fn bind_public(shared: &Arc<Shared>, tls: &Arc<upstream::Tls>) -> anyhow::Result
         .workers(settings.workers)
         .max_connections(MAX_CONNECTIONS)
         .keep_alive(KEEP_ALIVE)
+        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .shutdown_timeout(FLUSH_SECONDS)
@@ -165,9 +189,14 @@ fn bind_public(shared: &Arc<Shared>, tls: &Arc<upstream::Tls>) -> anyhow::Result
         .h1_allow_half_closed(false)
         // Without it events wait for each other, 40 ms at a time.
         .tcp_nodelay(true)
-        .disable_signals()
-        .bind(settings.listen)
-        .map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", settings.listen))?;
+        .disable_signals();
+    let server = match certificate {
+        None => server.bind(settings.listen),
+        // With HTTP/1.1 inside, which is what actix offers as it is built here: so a client that goes away is noticed
+        // in the same way, with TLS and without.
+        Some(certificate) => server.bind_rustls_0_23(settings.listen, certificate.server_config()?),
+    };
+    let server = server.map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", settings.listen))?;
     let at = first_address(server.addrs())?;
     Ok((server.run(), at))
 }
