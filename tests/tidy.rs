@@ -51,7 +51,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Crates that only one room (or a few) may touch: one crate behind one door.
 const DOORS: &[(&str, &[&str])] = &[
     ("awc", &["upstream"]),
-    ("actix_tls", &["upstream"]),
+    ("actix_tls", &["app", "upstream"]),
     ("rustls", &["certificate", "upstream"]),
     ("governor", &["limits"]),
     ("dashmap", &["session"]),

@@ -9,36 +9,16 @@ use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
 use actix_web::dev::Server;
-use actix_web::web::Payload;
-use actix_web::{App, HttpRequest, HttpServer, web};
 use anyhow::Context as _;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::api;
 use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::proxy::{SWEEP_INTERVAL, Shared, Worker};
 use crate::upstream::{self, Client};
 
+mod listener;
 mod watch;
-
-/// How long a connection may be idle between two requests; longer than load balancers keep theirs.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// How long a client may take over its part of the TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a connection may take to close.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Connections that one worker takes.
-const MAX_CONNECTIONS: usize = 25_600;
-
-/// How long answers that are complete may take to reach their clients, when everything else has ended.
-const FLUSH_SECONDS: u64 = 1;
 
 /// How long streams may take to end when they are told to.
 const CUT_OFF: Duration = Duration::from_secs(2);
@@ -71,8 +51,16 @@ impl Application {
         let settings = &shared.config.server;
         let certificate = settings.tls.clone().map(Certificate::load).transpose();
         let certificate = certificate.map_err(|fault| anyhow::anyhow!("a file of server.tls {fault}"))?;
-        let (public, listen) = bind_public(&shared, &tls, certificate.as_ref())?;
-        let admin = settings.admin.map(|at| bind_admin(&shared, at)).transpose()?;
+        let worker = {
+            let shared = Arc::clone(&shared);
+            move || {
+                // It was built from the same values above: no worker can fail where that did not.
+                let client = Client::new(&tls, &shared.config.upstream).ok()?;
+                Some(Rc::new(Worker { shared: Arc::clone(&shared), client }))
+            }
+        };
+        let (public, listen) = listener::public(settings, certificate.as_ref(), worker)?;
+        let admin = settings.admin.map(|at| listener::admin(&shared, at)).transpose()?;
         let (admin, admin_at) = admin.unzip();
         Ok(Self { shared, listen, admin: admin_at, server: ServerPair { public, admin }, certificate })
     }
@@ -151,80 +139,6 @@ async fn drain(shared: &Shared) {
         // What does not even end now is cut off with its connection.
         let _ = timeout(CUT_OFF, shared.running.wait()).await;
     }
-}
-
-fn bind_public(
-    shared: &Arc<Shared>,
-    tls: &Arc<upstream::Tls>,
-    certificate: Option<&Certificate>,
-) -> anyhow::Result<(Server, SocketAddr)> {
-    let settings = &shared.config.server;
-    let factory = {
-        let (shared, tls) = (Arc::clone(shared), Arc::clone(tls));
-        move || {
-            let client = Client::new(&tls, &shared.config.upstream);
-            // It was built from the same values before the server was: no worker can fail where that did not.
-            let worker = client.ok().map(|client| Rc::new(Worker { shared: Arc::clone(&shared), client }));
-            let answer = move |request: HttpRequest, payload: Payload| {
-                let worker = worker.clone();
-                async move {
-                    match worker {
-                        Some(worker) => api::answer(worker, request, payload).await,
-                        None => actix_web::HttpResponse::InternalServerError().finish(),
-                    }
-                }
-            };
-            App::new().default_service(web::to(answer))
-        }
-    };
-    let server = HttpServer::new(factory)
-        .workers(settings.workers)
-        .max_connections(MAX_CONNECTIONS)
-        .keep_alive(KEEP_ALIVE)
-        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .shutdown_timeout(FLUSH_SECONDS)
-        // A client that goes away is to be noticed at once, in the middle of a silent stream too.
-        .h1_allow_half_closed(false)
-        // Without it events wait for each other, 40 ms at a time.
-        .tcp_nodelay(true)
-        .disable_signals();
-    let server = match certificate {
-        None => server.bind(settings.listen),
-        // With HTTP/1.1 inside, which is what actix offers as it is built here: so a client that goes away is noticed
-        // in the same way, with TLS and without.
-        Some(certificate) => server.bind_rustls_0_23(settings.listen, certificate.server_config()?),
-    };
-    let server = server.map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", settings.listen))?;
-    let at = first_address(server.addrs())?;
-    Ok((server.run(), at))
-}
-
-fn bind_admin(shared: &Arc<Shared>, at: SocketAddr) -> anyhow::Result<(Server, SocketAddr)> {
-    let factory = {
-        let shared = Arc::clone(shared);
-        move || {
-            let shared = Arc::clone(&shared);
-            let answer = move |request: HttpRequest| {
-                let response = api::admin(&shared, &request);
-                async move { response }
-            };
-            App::new().default_service(web::to(answer))
-        }
-    };
-    let server = HttpServer::new(factory)
-        .workers(1)
-        .shutdown_timeout(FLUSH_SECONDS)
-        .disable_signals()
-        .bind(at)
-        .map_err(|error| anyhow::anyhow!("cannot listen on {at} (server.admin): {error}"))?;
-    let at = first_address(server.addrs())?;
-    Ok((server.run(), at))
-}
-
-fn first_address(addresses: Vec<SocketAddr>) -> anyhow::Result<SocketAddr> {
-    addresses.into_iter().next().ok_or_else(|| anyhow::anyhow!("the server has no address"))
 }
 
 impl std::fmt::Debug for ServerPair {

@@ -107,10 +107,7 @@ fn https_is_spoken_and_nothing_else() {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
     let only_http_2 = try_connect(&proxy, &issued, &[b"h2"]).unwrap_err();
-    assert_eq!(
-        only_http_2,
-        rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)
-    );
+    assert_eq!(only_http_2, rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol));
     let mut connection = try_connect(&proxy, &issued, &[]).unwrap();
     ask(&mut connection, &question_with("gpt-4o", &json!({"stream": true})));
     let streamed = answer(connection);
@@ -144,10 +141,9 @@ fn a_client_that_leaves_is_noticed() {
         read.extend_from_slice(&buffer[..count]);
     }
     drop(connection);
-    let left = proxy.emulator.wait_for(
-        |state| state.requests().any(|request| request.outcome == Outcome::ClientLeft),
-        PATIENCE,
-    );
+    let left = proxy
+        .emulator
+        .wait_for(|state| state.requests().any(|request| request.outcome == Outcome::ClientLeft), PATIENCE);
     assert!(left, "{:?}", proxy.emulator.requests());
 }
 
