@@ -13,7 +13,7 @@
 //! | roof | `main`, [`cli`], [`app`], [`sandbox`] | wiring, signals, exit codes |
 //! | 3 | [`api`] | HTTP towards clients: routes, headers, bodies, the one place where an error becomes HTTP |
 //! | 2 | [`proxy`] | the use case: one exchange from its start to its settlement |
-//! | 1 | [`session`] [`limits`] [`upstream`] [`redis`] [`config`] [`telemetry`] | state and IO, at their rims only |
+//! | 1 | [`session`] [`limits`] [`upstream`] [`redis`] [`config`] [`telemetry`] [`certificate`] | state and IO, at their rims only |
 //! | ground | [`openai`] [`chipp`] [`translate`] [`catalog`] [`ids`] [`secret`] | pure: no IO, no clock, no framework |
 //! | annexe | [`emulator`] | a pretend Chipp; it imports nothing of the code that it judges |
 //!
@@ -55,6 +55,7 @@
 pub mod api;
 pub mod app;
 pub mod catalog;
+pub mod certificate;
 pub mod chipp;
 pub mod cli;
 pub mod config;

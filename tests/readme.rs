@@ -65,6 +65,7 @@ fn the_table_of_metrics_is_the_programs() {
     metrics.session_store_failures("take", 1);
     metrics.retry("connect");
     metrics.breaker(&alias, "open", 2);
+    metrics.certificate_reloaded("renewed");
     let rendered = metrics.render();
     let types = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let expected: BTreeSet<&str> = types.map(|line| line.split(' ').next().unwrap()).collect();

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::catalog::Catalog;
+use crate::certificate;
 use crate::secret::Secret;
 use crate::translate::request::Parameters;
 
@@ -72,6 +73,8 @@ pub struct Server {
     pub drain: Duration,
     /// How often a silent stream gets an SSE comment; `None` = never.
     pub keep_alive_comment: Option<Duration>,
+    /// HTTPS for clients; `None` = plain HTTP. The files could be used when they were checked.
+    pub tls: Option<certificate::Files>,
 }
 
 /// `upstream`.

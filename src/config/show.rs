@@ -71,14 +71,19 @@ impl Config {
 
     fn server_node(&self) -> Node {
         let server = &self.server;
-        section([
+        let mut keys = vec![
             ("listen", text(server.listen)),
             ("admin", server.admin.map_or_else(|| text("off"), text)),
             ("workers", number(server.workers)),
             ("body_limit", size(server.body_limit)),
             ("drain", duration(server.drain)),
             ("keep_alive_comment", server.keep_alive_comment.map_or_else(|| text("off"), duration)),
-        ])
+        ];
+        if let Some(tls) = &server.tls {
+            let files = section([("cert", text(tls.cert.display())), ("key", text(tls.key.display()))]);
+            keys.push(("tls", files));
+        }
+        section(keys)
     }
 
     fn upstream_node(&self) -> Node {

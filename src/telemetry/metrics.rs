@@ -33,6 +33,7 @@ pub struct Metrics {
     pub fallbacks: Counter,
     redis_up: Gauge,
     session_store_failures: Family<OperationLabels, Counter>,
+    certificate_reloads: Family<ResultLabels, Counter>,
     /// Requests that are being answered.
     pub in_flight: Gauge,
     /// Sessions in memory.
@@ -93,6 +94,11 @@ struct OperationLabels {
     operation: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
 /// 10 ms to 82 s: the buckets that OpenTelemetry names for model calls.
 fn long_buckets() -> Histogram {
     Histogram::new((0..14).map(|power| 0.01 * f64::from(1 << power)))
@@ -127,6 +133,12 @@ impl Metrics {
         registry.register("rate_limited", "Requests over a limit, by rule", denials.clone());
         let upstream_errors = Family::<KindLabels, Counter>::default();
         registry.register("upstream_errors", "Failed exchanges with Chipp, by kind", upstream_errors.clone());
+        let certificate_reloads = Family::<ResultLabels, Counter>::default();
+        registry.register(
+            "certificate_reloads",
+            "Changes of the listener's certificate, by result",
+            certificate_reloads.clone(),
+        );
         let mut metrics = Self {
             registry,
             requests,
@@ -141,6 +153,7 @@ impl Metrics {
             fallbacks: Counter::default(),
             redis_up: Gauge::default(),
             session_store_failures: Family::default(),
+            certificate_reloads,
             in_flight: Gauge::default(),
             sessions: Gauge::default(),
             client_aborts: Counter::default(),
@@ -244,6 +257,11 @@ impl Metrics {
     pub fn session_store_failures(&self, operation: &'static str, so_far: u64) {
         let counter = self.session_store_failures.get_or_create(&OperationLabels { operation });
         counter.inner().store(so_far, Ordering::Relaxed);
+    }
+
+    /// The listener's certificate changed on disk.
+    pub fn certificate_reloaded(&self, result: &'static str) {
+        self.certificate_reloads.get_or_create(&ResultLabels { result }).inc();
     }
 
     /// All of it, in `OpenMetrics` text.

@@ -27,6 +27,7 @@ mod shape;
 mod shutdown;
 mod slots;
 mod streams;
+mod tls;
 mod wire;
 
 use chipp_proxy::config::{Config, Environment};

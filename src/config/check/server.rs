@@ -7,9 +7,11 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::reader::{Read, Reader};
+use crate::certificate::{self, File, Files};
 use crate::config::Server;
-use crate::config::raw::RawServer;
+use crate::config::raw::{RawServer, RawTls};
 use crate::config::values::OrOff;
+use crate::config::written::Written;
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
@@ -21,7 +23,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
 
 pub(super) fn check(reader: &mut Reader<'_>, raw: &RawServer) -> Server {
-    reader.unsupported("server.tls", raw.tls.as_ref());
     reader.unsupported("server.cors", raw.cors.as_ref());
     let listen = reader.value("server.listen", raw.listen.as_ref()).or(LISTEN);
     let admin = reader.value("server.admin", raw.admin.as_ref()).or(OrOff(Some(ADMIN))).0;
@@ -52,6 +53,7 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawServer) -> Server {
         body_limit: usize::try_from(body_limit.or(BODY_LIMIT).as_u64()).unwrap_or(usize::MAX),
         drain: drain.or(DRAIN),
         keep_alive_comment: keep_alive_comment(reader, raw),
+        tls: raw.tls.as_ref().and_then(|raw| tls(reader, raw)),
     }
 }
 
@@ -67,6 +69,29 @@ fn keep_alive_comment(reader: &mut Reader<'_>, raw: &RawServer) -> Option<Durati
         }
         Read::Absent | Read::Bad => Some(KEEP_ALIVE),
     }
+}
+
+/// The files are looked into: what is wrong with them is to be known before the old process is stopped.
+fn tls(reader: &mut Reader<'_>, raw: &RawTls) -> Option<Files> {
+    const CERT: &str = "server.tls.cert";
+    const KEY: &str = "server.tls.key";
+    let [cert, key] = [(CERT, &raw.cert), (KEY, &raw.key)].map(|(path, written)| {
+        let file = reader.value(path, written.as_ref());
+        if matches!(file, Read::Absent) {
+            reader.problem(path, "is missing: TLS takes a certificate and its key");
+        }
+        file.good()
+    });
+    let files = Files { cert: cert?, key: key? };
+    if let Err(fault) = certificate::check(&files) {
+        let (path, written) = match fault.file() {
+            File::Cert => (CERT, &raw.cert),
+            File::Key => (KEY, &raw.key),
+        };
+        let written = written.as_ref().map(Written::as_str).unwrap_or_default();
+        reader.problem(path, format!("`{written}` {fault}"));
+    }
+    Some(files)
 }
 
 /// Whether two listeners would take the same port. Port 0 is any free one.

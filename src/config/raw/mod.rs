@@ -25,7 +25,7 @@ mod planned;
 mod resilience;
 
 pub(crate) use models::{RawEntry, RawModel, RawModels};
-pub(crate) use planned::{RawCors, RawTls};
+pub(crate) use planned::RawCors;
 pub(crate) use resilience::{RawBreaker, RawRetry};
 
 /// The configuration of chipp-proxy.
@@ -72,10 +72,20 @@ pub(crate) struct RawServer {
     pub drain: Option<Written<Duration>>,
     /// How often a silent stream gets an SSE comment, or `off`. Default: 15s.
     pub keep_alive_comment: Option<Written<OrOff<Duration>>>,
-    /// HTTPS for clients. Not supported yet.
+    /// HTTPS for clients. Default: plain HTTP.
     pub tls: Option<RawTls>,
     /// Browsers of other origins. Not supported yet.
     pub cors: Option<RawCors>,
+}
+
+/// `server.tls`. Files whose content changes are read again; the admin address stays plain.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct RawTls {
+    /// The certificate chain, the server's own first, a PEM file.
+    pub cert: Option<Written<PathBuf>>,
+    /// Its private key, a PEM file.
+    pub key: Option<Written<PathBuf>>,
 }
 
 /// `upstream`.

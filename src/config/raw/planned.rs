@@ -1,17 +1,7 @@
 //! Sections of the file format that this version does not support: known, so that using one is a clear problem and
 //! an editor knows their keys.
 
-use super::{Deserialize, JsonSchema, List, PathBuf, Serialize, Written};
-
-/// `server.tls`. Not supported yet.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct RawTls {
-    /// The certificate chain, a PEM file.
-    pub cert: Option<Written<PathBuf>>,
-    /// Its key, a PEM file.
-    pub key: Option<Written<PathBuf>>,
-}
+use super::{Deserialize, JsonSchema, List, Serialize};
 
 /// `server.cors`. Not supported yet.
 #[derive(Deserialize, Serialize, JsonSchema)]
