@@ -59,7 +59,12 @@ impl Proxy {
 
     /// Another proxy before the same emulator.
     pub fn replica(&self, yaml: &str) -> Self {
-        Self::run(config(&self.emulator, "", "", yaml), Arc::clone(&self.emulator))
+        self.replica_with("", yaml)
+    }
+
+    /// As [`replica`](Self::replica), with more keys for `upstream`.
+    pub fn replica_with(&self, upstream: &str, yaml: &str) -> Self {
+        Self::run(config(&self.emulator, "", upstream, yaml), Arc::clone(&self.emulator))
     }
 
     /// With a configuration of one's own.

@@ -108,7 +108,7 @@ impl World {
             "auth: {{mode: open}}\nsessions: {{store: redis}}\nredis: {{url: '{url}', timeout: {PATIENCE:?}}}"
         );
         let proxy = Proxy::with_sections("", UPSTREAM, &yaml, options(unknown_session));
-        let replica = proxy.replica(&yaml);
+        let replica = proxy.replica_with(UPSTREAM, &yaml);
         proxy.until_ready("ok");
         replica.until_ready("ok");
         Self::with(proxy, Some(replica), usize::MAX, unknown_session)
