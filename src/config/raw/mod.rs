@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::{Mode, OnStoreFailure, Store};
-use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff};
+use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff, Origin};
 use super::written::{List, Written};
 use super::{EmptyReply, LearnSession, LogFormat, Strategy};
 use crate::secret::Secret;
@@ -24,7 +24,7 @@ mod models;
 mod planned;
 
 pub(crate) use models::{RawEntry, RawModel, RawModels};
-pub(crate) use planned::{RawBreaker, RawCors, RawRedis, RawRetry};
+pub(crate) use planned::{RawBreaker, RawRedis, RawRetry};
 
 /// The configuration of chipp-proxy.
 ///
@@ -72,7 +72,7 @@ pub(crate) struct RawServer {
     pub keep_alive_comment: Option<Written<OrOff<Duration>>>,
     /// HTTPS for clients. Default: plain HTTP.
     pub tls: Option<RawTls>,
-    /// Browsers of other origins. Not supported yet.
+    /// Pages of other origins that may call, from a browser. Default: none.
     pub cors: Option<RawCors>,
 }
 
@@ -84,6 +84,14 @@ pub(crate) struct RawTls {
     pub cert: Option<Written<PathBuf>>,
     /// Its private key, a PEM file.
     pub key: Option<Written<PathBuf>>,
+}
+
+/// `server.cors`.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct RawCors {
+    /// Origins, `https://chat.example.com`, or `*` for all.
+    pub origins: Option<List<Origin>>,
 }
 
 /// `upstream`.

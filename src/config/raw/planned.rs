@@ -40,11 +40,3 @@ pub(crate) struct RawRedis {
     /// What its keys begin with.
     pub prefix: Option<Written<String>>,
 }
-
-/// `server.cors`. Not supported yet.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct RawCors {
-    /// Origins that may call.
-    pub origins: Option<List<String>>,
-}
