@@ -11,7 +11,9 @@
 use std::time::Duration;
 
 use chipp_proxy::catalog::{Images, Tools};
-use chipp_proxy::config::{Auth, Config, Environment, Fault, LogFormat, Problems, Retry, Strategy, schema};
+use chipp_proxy::config::{
+    Auth, Config, Cors, Environment, Fault, LogFormat, Problems, Retry, Strategy, schema,
+};
 use chipp_proxy::translate::request::OnParameter;
 
 const SECRET: &str = "sk-do-not-show-1234567890";
@@ -161,7 +163,12 @@ const SERVER_AND_UPSTREAM: &[Case] = &[
     ("server: {tls: {cert: /nowhere/cert.pem, key: /dev/null}}", "server.tls.cert", "`/nowhere/cert.pem` cannot be read"),
     ("server: {tls: {cert: /dev/null, key: /nowhere/key.pem}}", "server.tls.key", "`/nowhere/key.pem` cannot be read"),
     ("server: {tls: {cert: /dev/null, key: /dev/null}}", "server.tls.cert", "has no certificate in it"),
-    ("server: {cors: {origins: [a]}}", "server.cors", "is not supported yet"),
+    ("server: {cors: {origins: [a]}}", "server.cors.origins[0]", "`a` is not an origin"),
+    ("server: {cors: {origins: [\"https://a\", \"https://a/b\"]}}", "server.cors.origins[1]", "without a path"),
+    ("server: {cors: {origins: \"https://a/\"}}", "server.cors.origins[0]", "without a path"),
+    ("server: {cors: {origins: \"https://*.a.example\"}}", "server.cors.origins[0]", "is not an origin"),
+    ("server: {cors: {origins: []}}", "server.cors.origins", "is missing"),
+    ("server: {cors: {}}", "server.cors.origins", "is missing"),
     ("upstream: {api_key: k, base_url: chipp}", "upstream.base_url", "is not a URL"),
     ("upstream: {api_key: k, base_url: \"ftp://a.b\"}", "upstream.base_url", "must begin with `https://`"),
     ("upstream: {api_key: k, base_url: \"https://\"}", "upstream.base_url", "is not a URL"),
@@ -435,6 +442,24 @@ telemetry: {{log: pretty, content: true, otlp: false}}
     assert_eq!(config.parameters.unsupported, OnParameter::Reject);
     assert_eq!(config.telemetry.log, LogFormat::Pretty);
     assert!(config.telemetry.content);
+}
+
+#[test]
+fn origins_are_written_as_browsers_write_them() {
+    let of = |origins: &str| good(&format!("server: {{cors: {{origins: {origins}}}}}")).server.cors.unwrap();
+    let only = |origins: &[&str]| Cors::Only(origins.iter().map(|origin| (*origin).to_owned()).collect());
+    assert_eq!(
+        of("[HTTPS://Chat.Example.com:443, \"http://b:80\"]"),
+        only(&["https://chat.example.com", "http://b"])
+    );
+    assert_eq!(
+        of("\"http://localhost:3000, app://obsidian.md\""),
+        only(&["http://localhost:3000", "app://obsidian.md"])
+    );
+    for any in ["\"*\"", "[\"*\"]", "[\"https://a\", \"*\"]"] {
+        assert_eq!(of(any), Cors::Any);
+    }
+    assert_eq!(good("").server.cors, None);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod admin;
 mod chat;
+mod cors;
 mod credential;
 mod error;
 mod headers;
@@ -31,9 +32,17 @@ use crate::telemetry::Record;
 
 /// Answers any request of a client, and always in OpenAI's shape: also where there is nothing, and if we break.
 pub async fn answer(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let cors = worker.shared.config.server.cors.as_ref();
+    if let Some(response) = cors.and_then(|cors| cors::preflight(cors, &request)) {
+        return response;
+    }
     let id = request_id::of(&request);
     let answered = shield(&worker.shared.metrics, dispatch(&worker, &request, payload, &id));
-    answered.await.unwrap_or_else(|| respond::bare_error(&Error::internal(), &id))
+    let mut response = answered.await.unwrap_or_else(|| respond::bare_error(&Error::internal(), &id));
+    if let Some(cors) = cors {
+        cors::allow(cors, &request, response.headers_mut());
+    }
+    response
 }
 
 async fn dispatch(

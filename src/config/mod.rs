@@ -75,6 +75,17 @@ pub struct Server {
     pub keep_alive_comment: Option<Duration>,
     /// HTTPS for clients; `None` = plain HTTP. The files could be used when they were checked.
     pub tls: Option<certificate::Files>,
+    /// Pages of other origins that may call; `None` = none.
+    pub cors: Option<Cors>,
+}
+
+/// `server.cors`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cors {
+    /// Of any origin.
+    Any,
+    /// Of these, as browsers write them.
+    Only(Vec<String>),
 }
 
 /// `upstream`.

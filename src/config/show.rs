@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::choice::word;
-use super::{Auth, Breaker, ClientKey, Config, Redis, Retry, Sessions, Timeouts};
+use super::{Auth, Breaker, ClientKey, Config, Cors, Redis, Retry, Sessions, Timeouts};
 use crate::catalog::Route;
 
 /// What stands for a secret.
@@ -82,6 +82,13 @@ impl Config {
         if let Some(tls) = &server.tls {
             let files = section([("cert", text(tls.cert.display())), ("key", text(tls.key.display()))]);
             keys.push(("tls", files));
+        }
+        if let Some(cors) = &server.cors {
+            let origins = match cors {
+                Cors::Any => Node::List(vec![text("*")]),
+                Cors::Only(origins) => texts(origins),
+            };
+            keys.push(("cors", section([("origins", origins)])));
         }
         section(keys)
     }

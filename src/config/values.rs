@@ -158,6 +158,33 @@ impl FromText for BaseUrl {
     }
 }
 
+/// Where a page comes from, as browsers write it; `None` = from anywhere.
+pub(crate) struct Origin(pub Option<String>);
+
+impl FromText for Origin {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let bad =
+            || "is not an origin: write it like `https://chat.example.com`, without a path, or `*`".into();
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        let (scheme, host) = text.split_once("://").ok_or_else(bad)?;
+        let url = Url::parse(text).map_err(|_| bad())?;
+        if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@*".contains(&byte)) {
+            return Err(bad());
+        }
+        // Those of apps (`app://obsidian.md`) are opaque to the parser, and are compared as they are written.
+        Ok(Self(Some(match scheme.to_ascii_lowercase().as_str() {
+            "http" | "https" => url.origin().ascii_serialization(),
+            _ => text.to_owned(),
+        })))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "examples": ["https://chat.example.com", "http://localhost:3000", "*"]})
+    }
+}
+
 impl FromText for AppId {
     // Not shown to anybody who does not need it, and the first place where a pasted key ends up.
     const QUOTED: bool = false;

@@ -13,6 +13,7 @@ mod support;
 
 mod auth;
 mod command_line;
+mod cors;
 mod errors;
 mod failures;
 mod headers;
@@ -35,11 +36,12 @@ use chipp_proxy::emulator::{Emulator, Options};
 use serde_json::{Value, json};
 use support::Proxy;
 
-/// A proxy with a whole configuration of its own: `{base_url}` stands for the emulator.
+/// A proxy with a whole configuration of its own: `{base_url}` stands for the emulator. Lines that are indented by two
+/// at its beginning belong to `server`.
 fn proxy_of(yaml: &str) -> Proxy {
     let emulator = Emulator::start(Options::default()).unwrap();
     let yaml = yaml.replace("{base_url}", &emulator.base_url());
-    let text = format!("server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 2}}\n{yaml}");
+    let text = format!("server:\n  listen: 127.0.0.1:0\n  admin: 127.0.0.1:0\n  workers: 2\n{yaml}");
     let config =
         Config::parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
     Proxy::run(config, emulator)

@@ -8,10 +8,10 @@ use bytesize::ByteSize;
 
 use super::reader::{Read, Reader};
 use crate::certificate::{self, File, Files};
-use crate::config::Server;
-use crate::config::raw::{RawServer, RawTls};
-use crate::config::values::OrOff;
+use crate::config::raw::{RawCors, RawServer, RawTls};
+use crate::config::values::{OrOff, Origin};
 use crate::config::written::Written;
+use crate::config::{Cors, Server};
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
@@ -23,7 +23,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
 
 pub(super) fn check(reader: &mut Reader<'_>, raw: &RawServer) -> Server {
-    reader.unsupported("server.cors", raw.cors.as_ref());
     let listen = reader.value("server.listen", raw.listen.as_ref()).or(LISTEN);
     let admin = reader.value("server.admin", raw.admin.as_ref()).or(OrOff(Some(ADMIN))).0;
     if admin.is_some_and(|admin| collide(listen, admin)) {
@@ -54,6 +53,7 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawServer) -> Server {
         drain: drain.or(DRAIN),
         keep_alive_comment: keep_alive_comment(reader, raw),
         tls: raw.tls.as_ref().and_then(|raw| tls(reader, raw)),
+        cors: raw.cors.as_ref().and_then(|raw| cors(reader, raw)),
     }
 }
 
@@ -92,6 +92,17 @@ fn tls(reader: &mut Reader<'_>, raw: &RawTls) -> Option<Files> {
         reader.problem(path, format!("`{written}` {fault}"));
     }
     Some(files)
+}
+
+fn cors(reader: &mut Reader<'_>, raw: &RawCors) -> Option<Cors> {
+    let path = "server.cors.origins";
+    let is_empty = raw.origins.as_ref().is_none_or(|origins| origins.len_as_written() == 0);
+    if is_empty {
+        reader.problem(path, "is missing: name the origins, or `*` for all");
+    }
+    let origins = reader.list(path, raw.origins.as_ref()).good()?;
+    let named: Option<Vec<String>> = origins.into_iter().map(|(_, Origin(origin))| origin).collect();
+    Some(named.map_or(Cors::Any, Cors::Only))
 }
 
 /// Whether two listeners would take the same port. Port 0 is any free one.

@@ -14,18 +14,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::{LimitsStore, Mode, OnStoreFailure};
-use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff};
+use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff, Origin};
 use super::written::{List, Written};
 use super::{EmptyReply, LearnSession, LogFormat, SessionStore, Strategy};
 use crate::secret::Secret;
 use crate::translate::request::OnParameter;
 
 mod models;
-mod planned;
 mod resilience;
 
 pub(crate) use models::{RawEntry, RawModel, RawModels};
-pub(crate) use planned::RawCors;
 pub(crate) use resilience::{RawBreaker, RawRetry};
 
 /// The configuration of chipp-proxy.
@@ -74,7 +72,7 @@ pub(crate) struct RawServer {
     pub keep_alive_comment: Option<Written<OrOff<Duration>>>,
     /// HTTPS for clients. Default: plain HTTP.
     pub tls: Option<RawTls>,
-    /// Browsers of other origins. Not supported yet.
+    /// Pages of other origins that may call, from a browser. Default: none.
     pub cors: Option<RawCors>,
 }
 
@@ -86,6 +84,14 @@ pub(crate) struct RawTls {
     pub cert: Option<Written<PathBuf>>,
     /// Its private key, a PEM file.
     pub key: Option<Written<PathBuf>>,
+}
+
+/// `server.cors`.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct RawCors {
+    /// Origins, `https://chat.example.com`, or `*` for all.
+    pub origins: Option<List<Origin>>,
 }
 
 /// `upstream`.
