@@ -130,13 +130,17 @@ impl<V> Memory<V> {
 
     /// Holds the store to its capacity, and the order to what is there.
     fn trim(&self) {
+        // Held until the last one is gone: two who trim at once would each see one too many, and evict two. Nobody
+        // who holds a shard of the map asks for the order, so that neither waits for the other.
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         while self.len() > self.capacity {
-            let Some(record) = self.pop_order(|_| true) else {
+            let Some(record) = order.pop_front() else {
                 break;
             };
             self.remove(&record);
         }
-        let records = self.order.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let records = order.len();
+        drop(order);
         if records > STALE_FLOOR + STALE_FACTOR * self.len() {
             self.clear_stale();
         }
@@ -166,7 +170,6 @@ impl<V> Memory<V> {
 
     /// Drops the records of sessions that were taken out meanwhile: each turn leaves one behind.
     fn clear_stale(&self) {
-        // No method holds the order and a shard of the map at once, so neither can wait for the other.
         let records = std::mem::take(&mut *self.order.lock().unwrap_or_else(PoisonError::into_inner));
         let mut kept: VecDeque<Record> = records
             .into_iter()

@@ -215,6 +215,29 @@ fn the_store_forgets_by_age_and_by_number() {
 }
 
 #[test]
+fn who_puts_in_at_once_pushes_out_no_more_than_is_put_in() {
+    let room = Room::new();
+    let scope = room.scope("ann");
+    let head = |text: String| History::of(&scope, &history(&[&text])).0.head();
+    let store = Memory::new(Duration::from_secs(10), 8);
+    for number in 0..8 {
+        store.put(head(number.to_string()), session("s"), room.now);
+    }
+    std::thread::scope(|threads| {
+        for thread in 0..4 {
+            let (store, head) = (&store, &head);
+            threads.spawn(move || {
+                for number in 0..2_000 {
+                    store.put(head(format!("{thread} {number}")), session("s"), room.now);
+                    assert!(store.len() >= 8);
+                }
+            });
+        }
+    });
+    assert_eq!(store.len(), 8);
+}
+
+#[test]
 fn equal_heads_keep_a_small_stack_the_youngest_first() {
     let room = Room::new();
     let head = History::of(&room.scope("ann"), &history(&["hi"])).0.head();
