@@ -45,13 +45,12 @@ impl Permit {
         let mut deadline = None;
         for (index, semaphore) in slots.into_iter().enumerate() {
             let Some(semaphore) = semaphore else { continue };
-            let place = match Arc::clone(&semaphore).try_acquire_owned() {
-                Ok(place) => Some(place),
-                Err(_) => {
-                    let deadline = *deadline.get_or_insert_with(|| Deadline::now() + PATIENCE);
-                    // Apart, since few requests wait: else every request had to have room for it.
-                    Box::pin(wait(semaphore, deadline)).await
-                }
+            let place = if let Ok(place) = Arc::clone(&semaphore).try_acquire_owned() {
+                Some(place)
+            } else {
+                let deadline = *deadline.get_or_insert_with(|| Deadline::now() + PATIENCE);
+                // Apart, since few requests wait: else every request had to have room for it.
+                Box::pin(wait(semaphore, deadline)).await
             };
             let Some(place) = place else { return Err(self.busy(index)) };
             if let Some(slot) = self.slots.get_mut(index) {

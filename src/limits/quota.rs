@@ -81,14 +81,14 @@ impl Flow {
         self.whole = self.whole.saturating_sub(left);
     }
 
-    pub(super) fn level(&self, quota: Quota, now: Moment) -> Level {
+    pub(super) fn level(self, quota: Quota, now: Moment) -> Level {
         let reset = self.whole.saturating_sub(now);
         let missing = u32::try_from(reset.div_ceil(quota.interval())).unwrap_or(u32::MAX);
         Level { remaining: quota.burst.get().saturating_sub(missing), reset }
     }
 
     /// Whether forgetting it would change nothing.
-    pub(super) fn is_idle(&self, now: Moment) -> bool {
+    pub(super) fn is_idle(self, now: Moment) -> bool {
         self.whole <= now
     }
 }

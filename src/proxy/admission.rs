@@ -56,7 +56,7 @@ pub(super) async fn admit(
     };
     match admitted {
         Ok(Some((permit, standings))) => {
-            exchange.permit = Some(permit);
+            exchange.permit = Some(Box::new(permit));
             exchange.standings = standings;
             Ok(())
         }

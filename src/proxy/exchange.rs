@@ -14,8 +14,9 @@ use crate::translate::reply::UsageSource;
 pub struct Exchange {
     /// The facts for the log.
     pub record: Record,
-    /// The leave to run, where there are limits to it; until the answer is complete.
-    pub permit: Option<Permit>,
+    /// The leave to run, where there are limits to it; until the answer is complete. Boxed, so that who has no limits
+    /// carries nothing about.
+    pub permit: Option<Box<Permit>>,
     /// How the tightest limits stand, for the `x-ratelimit-*` headers.
     pub standings: Standings,
     /// `x-chipp-session`.
