@@ -80,6 +80,8 @@ enum Step {
     AtOnce { chat: Index, text: String, asks: Vec<Ask> },
     /// The client goes away in mid-stream.
     LeaveStream { chat: Index, text: String, keeps: bool, ask: Ask },
+    /// An answer comes to a halt in mid-stream, until the client goes away.
+    LeaveStalled { chat: Index, ask: Ask },
     /// The client goes away while it waits.
     LeavePlain { chat: Index, text: String, ask: Ask },
     /// Chipp loses all sessions.
@@ -104,6 +106,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(chat, text, asks)| Step::AtOnce { chat, text, asks }),
         2 => (chat(), plain_text(), any::<bool>(), plain_ask())
             .prop_map(|(chat, text, keeps, ask)| Step::LeaveStream { chat, text, keeps, ask }),
+        1 => (chat(), plain_ask()).prop_map(|(chat, ask)| Step::LeaveStalled { chat, ask }),
         1 => (chat(), plain_text(), plain_ask()).prop_map(|(chat, text, ask)| Step::LeavePlain { chat, text, ask }),
         1 => Just(Step::Forget),
     ]
@@ -201,6 +204,11 @@ fn take(world: &mut World, step: Step) {
             Some(chat) => world.leave_stream(chat, &text, keeps, &ask),
             None => say(world, chat.index(count), Said::User(text), &ask),
         },
+        Step::LeaveStalled { chat, ask } => {
+            if let Some(chat) = commanded(world, chat) {
+                world.leave_stalled(chat, &ask);
+            }
+        }
         Step::LeavePlain { chat, text, ask } => match commanded(world, chat) {
             Some(chat) => world.leave_plain(chat, &text, &ask),
             None => say(world, chat.index(count), Said::User(text), &ask),

@@ -233,6 +233,20 @@ impl World {
         }
     }
 
+    /// Goes away when an answer has come to a halt, and takes the question back: it would come to one again.
+    pub(crate) fn leave_stalled(&mut self, chat: usize, ask: &Ask) {
+        self.serial += 1;
+        let question = format!("act as: stall {}", self.serial);
+        self.chats[chat].messages.push(Said::User(question.clone()));
+        let id = self.next_id();
+        let (body, headers) = request(&id, &self.chats[chat], ask);
+        let mut events = self.proxy.stream_with(&body, &borrowed(&headers));
+        events.next_text();
+        drop(events);
+        self.left(chat, &id, &question);
+        self.chats[chat].messages.pop();
+    }
+
     /// Goes away before a plain answer comes.
     pub(crate) fn leave_plain(&mut self, chat: usize, text: &str, ask: &Ask) {
         let gate = self.push_gate(chat, text);
