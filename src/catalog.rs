@@ -1,9 +1,9 @@
 //! Which app answers to a name: aliases, patterns, and the list made from them.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use crate::allowance::Allowance;
 use crate::ids::AppId;
 use crate::secret::Secret;
 
@@ -24,8 +24,8 @@ pub struct Route {
     pub tools: Tools,
     /// Aliases that answer in its place when it fails; exact names of other routes.
     pub fallbacks: Vec<Arc<str>>,
-    /// `limits.requests_per_minute` of this alias.
-    pub requests_per_minute: Option<NonZeroU32>,
+    /// `limits` of this alias, over all callers.
+    pub limits: Option<Allowance>,
 }
 
 /// `images` of an alias.
@@ -129,7 +129,7 @@ mod tests {
             images: Images::default(),
             tools: Tools::default(),
             fallbacks: Vec::new(),
-            requests_per_minute: None,
+            limits: None,
         }
     }
 

@@ -14,7 +14,7 @@
 //! | 3 | [`api`] | HTTP towards clients: routes, headers, bodies, the one place where an error becomes HTTP |
 //! | 2 | [`proxy`] | the use case: one exchange from its start to its settlement |
 //! | 1 | [`session`] [`limits`] [`upstream`] [`redis`] [`config`] [`telemetry`] [`certificate`] | state and IO, at their rims only |
-//! | ground | [`openai`] [`chipp`] [`translate`] [`catalog`] [`ids`] [`secret`] | pure: no IO, no clock, no framework |
+//! | ground | [`openai`] [`chipp`] [`translate`] [`catalog`] [`allowance`] [`ids`] [`secret`] | pure: no IO, no clock, no framework |
 //! | annexe | [`emulator`] | a pretend Chipp; it imports nothing of the code that it judges |
 //!
 //! Two vocabularies meet in one place. [`chipp::Event`] is what any of Chipp's dialects decodes to, and what any of
@@ -25,7 +25,7 @@
 //! 1. [`api`] finds the endpoint, begins the [`telemetry::Record`], and judges the credential: a
 //!    [`proxy::Caller`] or 401, before the body is looked at.
 //! 2. The body becomes an [`openai::chat::ChatRequest`], or a 400 that names the field.
-//! 3. [`catalog`] gives the route, [`limits`] the permit, [`translate`] Chipp's messages.
+//! 3. [`catalog`] gives the route, [`translate`] Chipp's messages, [`limits`] the permit, for which it may wait a little.
 //! 4. [`session::Turn::begin`] hashes the history and takes the session that holds the longest beginning of it.
 //! 5. [`upstream`] sends what that session does not hold yet, and hands back a head and bytes. If that fails, it says
 //!    whether the same app is worth another call; then other aliases are asked.
@@ -52,6 +52,7 @@
 //! - **No lock is held across an await**, and every buffer, queue, wait and loop has a named limit.
 //! - **A panic ends one request**, with a 500 in OpenAI's shape, and not the process.
 
+pub mod allowance;
 pub mod api;
 pub mod app;
 pub mod catalog;

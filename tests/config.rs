@@ -230,7 +230,7 @@ const MODELS_AND_AUTH: &[Case] = &[
     ("models: {a: {app: b, fallbacks: [c, c]}, c: d}", "models.a.fallbacks[1]", "is there twice"),
     ("models: {a: {app: b, fallbacks: [\"c*\"]}, \"c*\": d}", "models.a.fallbacks[0]", "is a pattern"),
     ("models: {a: {app: x, fallbacks: [b, c, d, e, f, g, h, i, j]}, b: x, c: x, d: x, e: x, f: x, g: x, h: x, i: x, j: x}", "models.a.fallbacks", "has more than 8 entries"),
-    ("models: {a: {app: b, limits: {concurrent: 5}}}", "models.a.limits.concurrent", "is not supported yet"),
+    ("models: {a: {app: b, limits: {concurrent: -1}}}", "models.a.limits.concurrent", "`-1` is not a whole number"),
     ("models: {a: {app: b, limits: {requests_per_minute: 0}}}", "models.a.limits.requests_per_minute", "leave it out"),
     ("models: {a: {app: b, api_key: c, api_key_file: d}}", "models.a.api_key_file", "keep one of the two"),
     ("models: {a: {app: b, api_key: \"c\\nd\"}}", "models.a.api_key", "a line break"),
@@ -261,7 +261,7 @@ const MODELS_AND_AUTH: &[Case] = &[
     ("auth: {mode: keys, keys: [{name: a, sha256: HASH, models: [a, A]}]}", "auth.keys[0].models[1]", "matches none"),
     ("auth: {mode: keys, keys: [{name: a, sha256: HASH, models: \"a, b*\"}]}", "auth.keys[0].models[1]", "matches none"),
     ("auth: {mode: keys, keys: [{name: a, sha256: HASH, trust_user: 1}]}", "auth.keys[0].trust_user", "neither"),
-    ("auth: {mode: keys, keys: [{name: a, sha256: HASH, limits: {tokens_per_minute: 5}}]}", "auth.keys[0].limits.tokens_per_minute", "is not supported yet"),
+    ("auth: {mode: keys, keys: [{name: a, sha256: HASH, limits: {tokens_per_minute: 5k}}]}", "auth.keys[0].limits.tokens_per_minute", "`5k` is not a whole number"),
 ];
 
 #[test]
@@ -286,11 +286,15 @@ const OTHER_SECTIONS: &[Case] = &[
     ("limits: {on_store_failure: panic}", "limits.on_store_failure", "use `local` or `deny`"),
     ("limits: {all: {requests_per_minute: 0}}", "limits.all.requests_per_minute", "leave it out"),
     ("limits: {key: {requests_per_minute: 4294967296}}", "limits.key.requests_per_minute", "from 1 to 4294967295"),
-    ("limits: {all: {concurrent: 5}}", "limits.all.concurrent", "is not supported yet"),
-    ("limits: {key: {tokens_per_minute: 5}}", "limits.key.tokens_per_minute", "is not supported yet"),
-    ("limits: {key: {tokens_per_day: 5}}", "limits.key.tokens_per_day", "is not supported yet"),
-    ("limits: {user: {requests_per_day: 5}}", "limits.user.requests_per_day", "is not supported yet"),
-    ("limits: {user: {burst: 5}}", "limits.user.burst", "is not supported yet"),
+    ("limits: {all: {concurrent: 0}}", "limits.all.concurrent", "leave it out"),
+    ("limits: {key: {tokens_per_minute: 0.5}}", "limits.key.tokens_per_minute", "`0.5` is not a whole number"),
+    ("limits: {key: {tokens_per_day: \"\"}}", "limits.key.tokens_per_day", "is empty"),
+    ("limits: {key: {tokens_per_minute: 5, tokens_per_day: 4}}", "limits.key.tokens_per_day", "not be less than `tokens_per_minute`"),
+    ("limits: {user: {requests_per_day: many}}", "limits.user.requests_per_day", "`many` is not a whole number"),
+    ("limits: {user: {requests_per_minute: 5, requests_per_day: 4}}", "limits.user.requests_per_day", "not be less than `requests_per_minute`"),
+    ("limits: {user: {burst: 5}}", "limits.user.burst", "set that, or leave this out"),
+    ("limits: {user: {burst: 5, requests_per_day: 9}}", "limits.user.burst", "set that, or leave this out"),
+    ("limits: {user: {burst: 5, requests_per_minute: 4}}", "limits.user.burst", "not be more than `requests_per_minute`"),
     ("redis: {url: \"http://h\"}", "redis.url", "must begin with `redis://`"),
     ("redis: {url: \"redis://h\", url_file: h}", "redis.url_file", "stands beside `url`"),
     ("redis: {url_file: Cargo.toml}", "redis.url_file", "what is in `Cargo.toml` has a space"),
@@ -361,6 +365,11 @@ fn all_problems_come_at_once() {
     );
 }
 
+/// A limit that is set.
+fn number(limit: Option<std::num::NonZeroU32>) -> u32 {
+    limit.map_or(0, std::num::NonZero::get)
+}
+
 #[test]
 fn what_is_written_arrives() {
     let text = format!(
@@ -384,7 +393,7 @@ auth:
     - {{name: web, sha256: [sha256:{HASH}, {upper}], models: [zeta, \"gpt-4*\", gpt-4o-mini], expires: 2027-01-01, trust_user: true, limits: {{requests_per_minute: 9}}}}
     - {{name: all, sha256: {third}, expires: 2027-01-01T00:00:01Z}}
 sessions: {{strategy: off, ttl: 90s, capacity: 5, user_headers: [], conversation_headers: \"X-A, x-b\"}}
-limits: {{all: {{requests_per_minute: 1}}, key: {{requests_per_minute: 2}}, user: {{requests_per_minute: 3}}}}
+limits: {{all: {{requests_per_minute: 9, burst: 2, requests_per_day: 10, tokens_per_minute: 3, tokens_per_day: 4, concurrent: 5}}, key: {{}}, user: {{tokens_per_day: 6}}}}
 redis: {{url: \"rediss://user:pass@redis.internal:6380/2\", prefix: \"p:\", timeout: 20ms}}
 parameters: {{unsupported: reject, unknown: reject}}
 telemetry: {{log: pretty, content: true, otlp: false}}
@@ -417,7 +426,7 @@ telemetry: {{log: pretty, content: true, otlp: false}}
     assert_eq!((key("zeta"), key("alpha")), ("default-key".into(), "own-key".into()));
     assert_eq!(route("alpha").app.as_str(), "0456");
     assert_eq!((route("alpha").tools, route("alpha").images), (Tools::Ignore, Images::Reject));
-    assert_eq!(route("alpha").requests_per_minute.unwrap().get(), 7);
+    assert_eq!(number(route("alpha").limits.unwrap().requests_per_minute), 7);
     let fallbacks: Vec<&str> = route("alpha").fallbacks.iter().map(|alias| &**alias).collect();
     assert_eq!(fallbacks, ["gpt-4.1", "zeta"]);
     assert_eq!(route("gpt-4o").app.as_str(), "app-9");
@@ -434,8 +443,14 @@ telemetry: {{log: pretty, content: true, otlp: false}}
     assert_eq!((config.sessions.ttl, config.sessions.capacity), (Duration::from_secs(90), 5));
     assert!(config.sessions.user_headers.is_empty());
     assert_eq!(config.sessions.conversation_headers, ["x-a", "x-b"]);
-    let limits = [config.limits.all, config.limits.key, config.limits.user];
-    assert_eq!(limits.map(|limit| limit.unwrap().get()), [1, 2, 3]);
+    let all = config.limits.all;
+    let requests = [all.requests_per_minute, all.burst, all.requests_per_day];
+    let others = [all.tokens_per_minute, all.tokens_per_day, all.concurrent];
+    assert_eq!((requests.map(number), others.map(number)), ([9, 2, 10], [3, 4, 5]));
+    assert!(config.limits.key.is_empty());
+    assert_eq!(number(config.limits.user.tokens_per_day), 6);
+    assert_eq!(number(keys[0].limits.unwrap().requests_per_minute), 9);
+    assert!(keys[1].limits.is_none());
     let redis = config.redis.unwrap();
     assert_eq!(redis.url.expose(), "rediss://user:pass@redis.internal:6380/2");
     assert_eq!((redis.prefix.as_str(), redis.timeout), ("p:", Duration::from_millis(20)));
@@ -553,7 +568,7 @@ sessions: {{conversation_headers: []}}"
     assert_eq!(config.upstream.timeouts.idle, Duration::from_secs(4));
     assert_eq!(config.sessions.user_headers, ["x-one", "x-two"]);
     assert!(config.sessions.conversation_headers.is_empty());
-    assert_eq!(config.limits.all.unwrap().get(), 12);
+    assert_eq!(number(config.limits.all.requests_per_minute), 12);
     assert_eq!(config.telemetry.log, LogFormat::Pretty);
     assert_eq!(config.models.listed().collect::<Vec<_>>(), ["Zeta", "gpt-4.1", "alpha"]);
     assert_eq!(config.models.resolve("alpha").unwrap().key.as_ref().unwrap().expose(), "from-file");
@@ -777,7 +792,10 @@ fn what_the_shipped_file_offers_in_comments_is_right() {
     let environment = environment(&[("SUPPORT_KEY", "support-key"), ("WEB_KEY_SHA256", HASH)]);
     let config = Config::parse(&everything(), &environment).unwrap();
     assert_eq!(config.models.routes().count(), 3);
-    assert_eq!(config.limits.user.unwrap().get(), 60);
+    assert_eq!(number(config.limits.user.requests_per_minute), 60);
+    assert_eq!(number(config.limits.key.burst), 60);
+    let Auth::Keys(keys) = &config.auth else { panic!("{:?}", config.auth) };
+    assert_eq!(number(keys[0].limits.unwrap().concurrent), 5);
     assert!(matches!(&config.auth, Auth::Keys(keys) if keys.len() == 1));
 }
 

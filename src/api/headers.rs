@@ -15,12 +15,18 @@ pub(super) const X_CHAT_SESSION_ID: HeaderName = HeaderName::from_static("x-chat
 pub(super) const X_CHIPP_IGNORED_PARAMS: HeaderName = HeaderName::from_static("x-chipp-ignored-params");
 pub(super) const X_CHIPP_SESSION: HeaderName = HeaderName::from_static("x-chipp-session");
 pub(super) const X_CHIPP_USAGE: HeaderName = HeaderName::from_static("x-chipp-usage");
-pub(super) const X_RATELIMIT_LIMIT_REQUESTS: HeaderName =
-    HeaderName::from_static("x-ratelimit-limit-requests");
-pub(super) const X_RATELIMIT_REMAINING_REQUESTS: HeaderName =
-    HeaderName::from_static("x-ratelimit-remaining-requests");
-pub(super) const X_RATELIMIT_RESET_REQUESTS: HeaderName =
-    HeaderName::from_static("x-ratelimit-reset-requests");
+/// Limit, remaining, reset: of requests.
+pub(super) const X_RATELIMIT_REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+/// The same of tokens.
+pub(super) const X_RATELIMIT_TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 

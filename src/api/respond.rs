@@ -88,11 +88,16 @@ fn add(to: &mut HeaderMap, head: &Head) {
     {
         to.insert(headers::X_CHIPP_IGNORED_PARAMS, ignored);
     }
-    if let Some(standing) = head.standing {
-        to.insert(headers::X_RATELIMIT_LIMIT_REQUESTS, HeaderValue::from(standing.limit));
-        to.insert(headers::X_RATELIMIT_REMAINING_REQUESTS, HeaderValue::from(standing.remaining));
+    for (names, standing) in [
+        (headers::X_RATELIMIT_REQUESTS, head.standings.requests),
+        (headers::X_RATELIMIT_TOKENS, head.standings.tokens),
+    ] {
+        let Some(standing) = standing else { continue };
+        let [limit, remaining, until_reset] = names;
+        to.insert(limit, HeaderValue::from(standing.limit));
+        to.insert(remaining, HeaderValue::from(standing.remaining));
         if let Ok(reset) = HeaderValue::from_str(&headers::reset(standing.reset)) {
-            to.insert(headers::X_RATELIMIT_RESET_REQUESTS, reset);
+            to.insert(until_reset, reset);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::allowance::Allowance;
 use crate::catalog::Catalog;
 use crate::certificate;
 use crate::secret::Secret;
@@ -177,8 +178,8 @@ pub struct ClientKey {
     pub expires: Option<u64>,
     /// Whether its identity and conversation headers are believed.
     pub trust_user: bool,
-    /// `limits.requests_per_minute` of this key, instead of `limits.key`.
-    pub requests_per_minute: Option<std::num::NonZeroU32>,
+    /// `limits` of this key, instead of `limits.key`.
+    pub limits: Option<Allowance>,
 }
 
 /// `sessions`.
@@ -231,15 +232,15 @@ pub struct Redis {
     pub timeout: Duration,
 }
 
-/// `limits`: requests per minute, each optional.
+/// `limits`; empty ones limit nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     /// Over all callers.
-    pub all: Option<std::num::NonZeroU32>,
+    pub all: Allowance,
     /// For each key.
-    pub key: Option<std::num::NonZeroU32>,
+    pub key: Allowance,
     /// For each user of a key.
-    pub user: Option<std::num::NonZeroU32>,
+    pub user: Allowance,
 }
 
 /// `telemetry`.

@@ -2,13 +2,13 @@
 //! configuration, but for the secrets.
 
 use std::fmt::Write as _;
-use std::num::NonZeroU32;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::choice::word;
-use super::{Auth, Breaker, ClientKey, Config, Cors, Redis, Retry, Sessions, Timeouts};
+use super::{Auth, Breaker, ClientKey, Config, Cors, Limits, Redis, Retry, Sessions, Timeouts};
+use crate::allowance::Allowance;
 use crate::catalog::Route;
 
 /// What stands for a secret.
@@ -119,10 +119,11 @@ impl Config {
 
     fn limits_node(&self) -> Node {
         let mut keys = vec![("store", text("memory"))];
-        for (name, limit) in [("all", self.limits.all), ("key", self.limits.key), ("user", self.limits.user)]
-        {
-            keys.extend(limit.map(|limit| (name, rule(limit))));
-        }
+        let Limits { all, key, user } = &self.limits;
+        let given = [("all", all), ("key", key), ("user", user)].into_iter();
+        keys.extend(
+            given.filter(|(_, limits)| !limits.is_empty()).map(|(name, limits)| (name, allowance(limits))),
+        );
         section(keys)
     }
 }
@@ -157,7 +158,7 @@ fn model(route: &Route) -> Node {
     if !route.fallbacks.is_empty() {
         keys.push(("fallbacks", Node::List(route.fallbacks.iter().map(text).collect())));
     }
-    keys.extend(route.requests_per_minute.map(|limit| ("limits", rule(limit))));
+    keys.extend(route.limits.map(|limits| ("limits", allowance(&limits))));
     section(keys)
 }
 
@@ -182,7 +183,7 @@ fn client_key(key: &ClientKey) -> Node {
         keys.push(("expires", text(humantime::format_rfc3339_seconds(moment))));
     }
     keys.push(("trust_user", Node::Bool(key.trust_user)));
-    keys.extend(key.requests_per_minute.map(|limit| ("limits", rule(limit))));
+    keys.extend(key.limits.map(|limits| ("limits", allowance(&limits))));
     section(keys)
 }
 
@@ -202,8 +203,16 @@ fn redis(redis: &Redis) -> Node {
     section([("url", text(MASK)), ("prefix", text(&redis.prefix)), ("timeout", duration(redis.timeout))])
 }
 
-fn rule(limit: NonZeroU32) -> Node {
-    section([("requests_per_minute", Node::Number(limit.get().into()))])
+fn allowance(limits: &Allowance) -> Node {
+    let numbers = [
+        ("requests_per_minute", limits.requests_per_minute),
+        ("burst", limits.burst),
+        ("requests_per_day", limits.requests_per_day),
+        ("tokens_per_minute", limits.tokens_per_minute),
+        ("tokens_per_day", limits.tokens_per_day),
+        ("concurrent", limits.concurrent),
+    ];
+    section(numbers.into_iter().filter_map(|(name, number)| Some((name, Node::Number(number?.get().into())))))
 }
 
 fn section<'a>(keys: impl IntoIterator<Item = (&'a str, Node)>) -> Node {

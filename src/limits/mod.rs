@@ -1,17 +1,33 @@
-//! May this request pass? Requests per minute for each user, key and alias, and over all of them.
+//! May this request pass? How many requests and tokens a minute and a day, and how many requests at once, for each
+//! user, key and alias, and over all of them.
 //!
-//! The room knows names and numbers; what a denial looks like on the wire is not its affair.
+//! [`Limits::admit`] counts a request under every rule that concerns it, or under none: in one call of the store, so
+//! that it is one step for a store that others share, too. Of tokens it takes an estimate, which the [`Permit`] puts
+//! right when the truth is known. The permit is also the leave to run: it ends when it is dropped, whatever happened.
+//!
+//! `quota` is the arithmetic, `account` what one bearer of limits has used, `crowd` and `local` keep the accounts in
+//! memory. The room knows names and numbers; what a denial looks like on the wire is not its affair.
 
-use std::num::NonZeroU32;
-use std::time::Duration;
+mod account;
+mod crowd;
+mod local;
+mod permit;
+mod quota;
+#[cfg(test)]
+mod tests;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::middleware::{StateInformationMiddleware, StateSnapshot};
-use governor::state::keyed::DashMapStateStore;
-use governor::{Quota, RateLimiter};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// Buckets of one kind, one for each digest of who (or what) is counted.
-type Buckets = RateLimiter<[u8; 16], DashMapStateStore<[u8; 16]>, DefaultClock, StateInformationMiddleware>;
+use crate::allowance::Allowance;
+use crate::config;
+use crate::limits::local::Local;
+use crate::limits::quota::Moment;
+
+pub use permit::{Owed, Permit};
+
+/// How long a request waits for others to end, in the order in which they came, if too many run.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Which rule spoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +43,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// The word in messages and metrics.
+    /// The word in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -38,208 +54,220 @@ impl Rule {
     }
 }
 
-/// How a rule stands after a request: what the `x-ratelimit-*-requests` headers say.
+/// What is counted, and in which time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// `requests_per_minute`
+    RequestsPerMinute,
+    /// `requests_per_day`
+    RequestsPerDay,
+    /// `tokens_per_minute`
+    TokensPerMinute,
+    /// `tokens_per_day`
+    TokensPerDay,
+}
+
+/// How a limit stands: what three of the `x-ratelimit-*` headers say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Which rule.
-    pub rule: Rule,
-    /// Requests a minute.
+    /// How many a minute or a day.
     pub limit: u32,
-    /// Requests that would pass at once.
+    /// How many would pass at once.
     pub remaining: u32,
-    /// Until `remaining` is `limit` again.
+    /// Until nothing is used of it any more.
     pub reset: Duration,
 }
 
-/// A request that may not pass.
+/// The tightest limit of each kind: the one of which the least is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standings {
+    /// Of requests.
+    pub requests: Option<Standing>,
+    /// Of tokens.
+    pub tokens: Option<Standing>,
+}
+
+/// Why a request may not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A limit is used up: the one that keeps the request back for longest.
+    Exhausted {
+        /// What it counts.
+        unit: Unit,
+        /// How many.
+        limit: u32,
+        /// How many of them are used.
+        used: u32,
+        /// How many the request would use.
+        requested: u64,
+        /// After this time it would pass.
+        wait: Duration,
+    },
+    /// The prompt alone is more than a limit has.
+    TooLarge {
+        /// What it counts.
+        unit: Unit,
+        /// How many.
+        limit: u32,
+        /// How many the request would use.
+        requested: u64,
+    },
+    /// Too many run at the same time, and none has ended in [`PATIENCE`].
+    Busy {
+        /// How many may run.
+        limit: u32,
+    },
+}
+
+/// A request that may not pass. It has not been counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denied {
     /// The rule that said no.
-    pub standing: Standing,
-    /// After this time a request would pass.
-    pub retry_after: Duration,
+    pub rule: Rule,
+    /// Why.
+    pub cause: Cause,
+    /// How the limits stand.
+    pub standings: Standings,
 }
 
-/// Who and what a request is counted for. A rule with a number of its own has its own buckets.
+/// Tokens that a request is thought to take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// The prompt's.
+    pub prompt: u64,
+    /// The prompt's and the answer's.
+    pub total: u64,
+}
+
+/// Who and what a request is counted for.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// Digest of key and user, if a user is known.
     pub user: Option<[u8; 16]>,
     /// Digest of the key.
     pub key: [u8; 16],
-    /// The key's own number, instead of `limits.key`.
-    pub key_limit: Option<NonZeroU32>,
-    /// The alias or pattern, and its number.
-    pub model: (&'a str, Option<NonZeroU32>),
+    /// The key's own limits, instead of `limits.key`.
+    pub key_limits: Option<Allowance>,
+    /// The alias or pattern.
+    pub alias: &'a Arc<str>,
+    /// Its limits.
+    pub alias_limits: Option<Allowance>,
 }
+
+/// One rule that concerns a request: whose account, and what may be taken from it.
+#[derive(Clone, Debug)]
+struct Claim {
+    who: Who,
+    allowance: Allowance,
+}
+
+#[derive(Clone, Debug)]
+enum Who {
+    User([u8; 16]),
+    Key([u8; 16]),
+    Model(Arc<str>),
+    All,
+}
+
+/// All rules that concern a request, the narrowest first: so are slots taken, and nobody waits for somebody who waits.
+type Claims = [Option<Claim>; 4];
 
 /// The limits of a process.
 #[derive(Debug)]
 pub struct Limits {
-    user: Option<Numbered>,
-    key: Option<Numbered>,
-    all: Option<Numbered>,
-    /// One for each number that a key or an alias has of its own.
-    own: Vec<Numbered>,
-}
-
-#[derive(Debug)]
-struct Numbered {
-    per_minute: NonZeroU32,
-    buckets: Buckets,
+    settings: config::Limits,
+    /// When the counting began.
+    began: Instant,
+    store: Local,
 }
 
 impl Limits {
-    /// `own` are the numbers that keys and aliases have of their own.
-    pub fn new(settings: crate::config::Limits, own: impl IntoIterator<Item = NonZeroU32>) -> Self {
-        let mut own: Vec<NonZeroU32> = own.into_iter().collect();
-        own.sort_unstable();
-        own.dedup();
-        Self {
-            user: settings.user.map(Numbered::new),
-            key: settings.key.map(Numbered::new),
-            all: settings.all.map(Numbered::new),
-            own: own.into_iter().map(Numbered::new).collect(),
-        }
+    /// Nothing is used yet.
+    pub fn new(settings: config::Limits, now: Instant) -> Self {
+        Self { settings, began: now, store: Local::default() }
     }
 
-    /// Counts a request under every rule that concerns it, the narrowest first.
-    ///
-    /// Gives the standing of the tightest rule, `None` if no rule concerns the request.
+    /// Whether users are counted at all: if not, nobody needs to know who asks.
+    pub fn count_users(&self) -> bool {
+        !self.settings.user.is_empty()
+    }
+
+    /// Counts a request under every rule that concerns it, and waits for its turn if too many run. `None` if no rule
+    /// concerns it.
     ///
     /// # Errors
-    /// The first rule that says no. Wider rules have not counted the request then; narrower ones have.
-    pub fn admit(&self, subject: &Subject<'_>) -> Result<Option<Standing>, Denied> {
-        let mut tightest: Option<Standing> = None;
-        let user = self.user.as_ref().zip(subject.user).map(|(rule, user)| (Rule::User, rule, user));
-        let key = match subject.key_limit {
-            Some(number) => self.own(number),
-            None => self.key.as_ref(),
-        };
-        let key = key.map(|rule| (Rule::Key, rule, tagged(b'k', &subject.key)));
-        let (alias, model_limit) = subject.model;
-        let model = model_limit.and_then(|number| self.own(number));
-        let model = model.map(|rule| (Rule::Model, rule, tagged(b'm', alias.as_bytes())));
-        let all = self.all.as_ref().map(|rule| (Rule::All, rule, [0; 16]));
-        for (rule, numbered, who) in [user, key, model, all].into_iter().flatten() {
-            let standing = numbered.admit(rule, who)?;
-            let is_tighter = tightest.is_none_or(|tightest| {
-                (standing.remaining, standing.limit) < (tightest.remaining, tightest.limit)
-            });
-            if is_tighter {
-                tightest = Some(standing);
-            }
+    /// It may not pass; then it has been counted nowhere.
+    pub async fn admit(
+        self: &Arc<Self>,
+        subject: &Subject<'_>,
+        cost: Cost,
+        now: Instant,
+    ) -> Result<Option<(Permit, Standings)>, Denied> {
+        let claims = self.claims(subject);
+        if claims.iter().all(Option::is_none) {
+            return Ok(None);
         }
-        Ok(tightest)
+        let at = self.moment(now);
+        let (standings, slots) = self.store.take(&claims, cost, at)?;
+        let mut permit = Permit::new(Arc::clone(self), claims, account::Taken { at, cost });
+        if slots.iter().any(Option::is_some) {
+            permit.wait_for(slots).await?;
+        }
+        Ok(Some((permit, standings)))
     }
 
-    /// Forgets who has not been seen for as long as a full bucket takes; to be called now and then.
-    pub fn sweep(&self) {
-        for rule in [&self.user, &self.key, &self.all].into_iter().flatten().chain(&self.own) {
-            rule.buckets.retain_recent();
-            rule.buckets.shrink_to_fit();
-        }
+    /// Forgets who has used nothing for long enough; to be called now and then.
+    pub fn sweep(&self, now: Instant) {
+        self.store.sweep(self.moment(now));
     }
 
-    fn own(&self, number: NonZeroU32) -> Option<&Numbered> {
-        self.own.iter().find(|rule| rule.per_minute == number)
+    /// How many users and keys are remembered.
+    pub fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Whether nobody is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn claims(&self, subject: &Subject<'_>) -> Claims {
+        let claim = |who, allowance: Allowance| Claim { who, allowance };
+        let given = |allowance: &Allowance| !allowance.is_empty();
+        let user = subject.user.filter(|_| self.count_users());
+        let key = Some(subject.key_limits.unwrap_or(self.settings.key)).filter(given);
+        let alias = subject.alias_limits.filter(given);
+        let all = Some(self.settings.all).filter(given);
+        [
+            user.map(|user| claim(Who::User(user), self.settings.user)),
+            key.map(|allowance| claim(Who::Key(subject.key), allowance)),
+            alias.map(|allowance| claim(Who::Model(Arc::clone(subject.alias)), allowance)),
+            all.map(|allowance| claim(Who::All, allowance)),
+        ]
+    }
+
+    fn moment(&self, now: Instant) -> Moment {
+        u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
-impl Numbered {
-    fn new(per_minute: NonZeroU32) -> Self {
-        let limiter = RateLimiter::dashmap(Quota::per_minute(per_minute));
-        Self { per_minute, buckets: limiter.with_middleware() }
-    }
-
-    fn admit(&self, rule: Rule, who: [u8; 16]) -> Result<Standing, Denied> {
-        let limit = self.per_minute.get();
-        match self.buckets.check_key(&who) {
-            Ok(snapshot) => Ok(self.standing(rule, &snapshot)),
-            Err(not_until) => {
-                let standing = Standing { rule, limit, remaining: 0, reset: Duration::from_secs(60) };
-                let retry_after = not_until.wait_time_from(DefaultClock::default().now());
-                Err(Denied { standing, retry_after })
-            }
+impl Claim {
+    fn rule(&self) -> Rule {
+        match self.who {
+            Who::User(_) => Rule::User,
+            Who::Key(_) => Rule::Key,
+            Who::Model(_) => Rule::Model,
+            Who::All => Rule::All,
         }
-    }
-
-    fn standing(&self, rule: Rule, snapshot: &StateSnapshot) -> Standing {
-        let remaining = snapshot.remaining_burst_capacity();
-        let limit = self.per_minute.get();
-        let reset = snapshot.quota().replenish_interval() * limit.saturating_sub(remaining);
-        Standing { rule, limit, remaining, reset }
     }
 }
 
-/// Keys and aliases with the same number share their buckets' map, but never a bucket.
-fn tagged(kind: u8, name: &[u8]) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&[kind]);
-    hasher.update(name);
-    let mut half = [0; 16];
-    half.copy_from_slice(hasher.finalize().as_bytes().split_at(16).0);
-    half
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn number(number: u32) -> Option<NonZeroU32> {
-        NonZeroU32::new(number)
-    }
-
-    fn limits(user: u32, key: u32, all: u32, own: &[u32]) -> Limits {
-        let settings = crate::config::Limits { all: number(all), key: number(key), user: number(user) };
-        Limits::new(settings, own.iter().copied().filter_map(NonZeroU32::new))
-    }
-
-    fn subject(user: u8, key: u8) -> Subject<'static> {
-        Subject { user: Some([user; 16]), key: [key; 16], key_limit: None, model: ("gpt-4o", None) }
-    }
-
-    #[test]
-    fn without_rules_everything_passes() {
-        assert_eq!(limits(0, 0, 0, &[]).admit(&subject(1, 1)), Ok(None));
-    }
-
-    #[test]
-    fn the_narrowest_rule_that_is_used_up_says_no() {
-        let limits = limits(2, 3, 10, &[]);
-        assert_eq!(limits.admit(&subject(1, 1)).unwrap().unwrap().rule, Rule::User);
-        let second = limits.admit(&subject(1, 1)).unwrap().unwrap();
-        assert_eq!((second.limit, second.remaining), (2, 0));
-        let denied = limits.admit(&subject(1, 1)).unwrap_err();
-        assert_eq!(denied.standing.rule, Rule::User);
-        assert!(denied.retry_after > Duration::ZERO && denied.retry_after <= Duration::from_secs(30));
-        assert!(limits.admit(&subject(2, 1)).is_ok());
-        assert_eq!(limits.admit(&subject(3, 1)).unwrap_err().standing.rule, Rule::Key);
-        assert!(limits.admit(&subject(3, 2)).is_ok());
-    }
-
-    #[test]
-    fn numbers_of_their_own_stand_apart() {
-        let limits = limits(0, 1, 0, &[2]);
-        let own = Subject { key_limit: number(2), model: ("a", number(2)), ..subject(1, 1) };
-        assert!(limits.admit(&own).is_ok());
-        assert!(limits.admit(&own).is_ok());
-        assert_eq!(limits.admit(&own).unwrap_err().standing.rule, Rule::Key);
-        let other = Subject { key: [9; 16], ..own };
-        assert_eq!(limits.admit(&other).unwrap_err().standing.rule, Rule::Model);
-    }
-
-    #[test]
-    fn what_is_seldom_seen_is_swept() {
-        let limits = limits(60_000, 0, 0, &[]);
-        for user in 0..100 {
-            assert!(limits.admit(&subject(user, 1)).is_ok());
-        }
-        let users = limits.user.as_ref().unwrap();
-        assert_eq!(users.buckets.len(), 100);
-        while !users.buckets.is_empty() {
-            limits.sweep();
-            std::thread::yield_now();
+impl Unit {
+    /// How many of them a request takes.
+    fn requested(self, cost: Cost) -> u64 {
+        match self {
+            Self::RequestsPerMinute | Self::RequestsPerDay => 1,
+            Self::TokensPerMinute | Self::TokensPerDay => cost.total,
         }
     }
 }

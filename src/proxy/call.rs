@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::chipp::{self, ErrorKind, Failure};
 use crate::ids::ChatSessionId;
+use crate::limits::Owed;
 use crate::openai::Error;
 use crate::openai::usage::Usage;
 use crate::proxy::exchange::{Exchange, Hints, Refused};
@@ -21,6 +22,7 @@ use crate::translate::failure::{Facts, KeyOwner};
 use crate::translate::reply::Volume;
 use crate::upstream;
 use crate::upstream::breaker::{Change, Permit};
+use crate::upstream::retry::Session;
 
 /// Largest error body that is looked at, in bytes.
 const MAX_ERROR_BYTES: usize = 64 << 10;
@@ -61,6 +63,7 @@ impl Call {
         loop {
             let permit = self.admit()?;
             self.exchange.record.calls += 1;
+            self.exchange.goes_out();
             let started = Instant::now();
             let call = upstream::Call {
                 key: &self.attempt.key,
@@ -143,13 +146,16 @@ impl Call {
         }
     }
 
-    /// The client's usage; also for the log.
+    /// The client's usage; also for the log and the limits, which have no more to do with the request after this.
     pub(super) fn usage(&mut self, given: Option<chipp::Usage>, answer_bytes: usize) -> Usage {
         let volume = Volume { prompt_bytes: self.ask.prompt_bytes, answer_bytes };
         let (usage, source) = translate::reply::usage(given, self.ask.cutter.cut(), volume);
         self.exchange.usage = Some(source);
         self.exchange.record.tokens = Some((usage.prompt_tokens, usage.completion_tokens));
         self.exchange.record.end = End::Complete;
+        if let Some(permit) = self.exchange.permit.take() {
+            self.exchange.standings = permit.settle(usage.total_tokens(), Instant::now());
+        }
         usage
     }
 
@@ -161,14 +167,18 @@ impl Call {
     /// No answer came.
     fn unsent(&mut self, failed: upstream::SendError) -> Failed {
         self.exchange.record.upstream_failed(error::send_kind(failed));
-        Failed::unsent(failed)
+        let failed = Failed::unsent(failed);
+        self.came_back(&failed, Owed::Nothing);
+        failed
     }
 
     /// Chipp answered with an error status.
     fn reported(&mut self, reported: &chipp::ApiError, status: u16, retry_after: Option<Duration>) -> Failed {
         self.note(reported);
         let error = translate::failure::api_error(reported, self.facts(retry_after));
-        Failed { retry_after, ..Failed::reported(&reported.kind, status, self.attempt.key_owner, error) }
+        let failed = Failed::reported(&reported.kind, status, self.attempt.key_owner, error);
+        self.came_back(&failed, Owed::Request);
+        Failed { retry_after, ..failed }
     }
 
     /// The reply failed after its head.
@@ -185,6 +195,15 @@ impl Call {
     pub(super) fn broken(&mut self, broken: upstream::BodyError) -> Failed {
         self.exchange.record.upstream_failed(error::body_kind(broken));
         Failed::broken(broken)
+    }
+
+    /// If Chipp cannot have worked on it, that is not paid for.
+    fn came_back(&mut self, failed: &Failed, owed: Owed) {
+        if failed.session == Session::Same
+            && let Some(permit) = &mut self.exchange.permit
+        {
+            permit.came_back(owed);
+        }
     }
 
     fn note(&mut self, reported: &chipp::ApiError) {

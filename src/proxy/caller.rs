@@ -1,10 +1,10 @@
 //! Who calls: decided once, by the credential, before anything else of a request is looked at.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::allowance::Allowance;
 use crate::catalog::covers;
 use crate::config::{Auth, ClientKey};
 use crate::openai::Error;
@@ -20,8 +20,8 @@ pub struct Caller {
     pub name: Option<Arc<str>>,
     /// Aliases and patterns that it may use; `None` = all.
     pub models: Option<Vec<String>>,
-    /// Its own number of requests per minute.
-    pub requests_per_minute: Option<NonZeroU32>,
+    /// Its own limits, instead of `limits.key`.
+    pub limits: Option<Allowance>,
     /// Whether its identity and conversation headers are believed.
     pub trust: Trust,
     /// The Chipp key that it brought (`auth.mode: passthrough`).
@@ -52,7 +52,7 @@ impl Caller {
             digest: [0; 16],
             name: None,
             models: None,
-            requests_per_minute: None,
+            limits: None,
             trust: Trust::Headers,
             chipp_key: None,
         };
@@ -78,7 +78,7 @@ impl Caller {
             digest: fingerprinter.digest(entry.name.as_bytes()),
             name: Some(entry.name.as_str().into()),
             models: entry.models.clone(),
-            requests_per_minute: entry.requests_per_minute,
+            limits: entry.limits,
             trust: if entry.trust_user { Trust::Headers } else { Trust::BodyOnly },
             chipp_key: None,
         })
@@ -116,7 +116,7 @@ mod tests {
             models: Some(vec!["gpt-*".into(), "support".into()]),
             expires: Some(1000),
             trust_user: name == "trusted",
-            requests_per_minute: None,
+            limits: None,
         }
     }
 

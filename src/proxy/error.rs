@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::chipp::{ErrorKind, Failure};
 use crate::config::Fault;
-use crate::limits::Denied;
+use crate::limits::{self, Denied, Unit};
 use crate::openai::Error;
-use crate::openai::error::Exhausted;
+use crate::openai::error::{Exhausted, Period};
 use crate::session::Unavailable;
 use crate::upstream::{BodyError, SendError, SendErrorKind};
 
@@ -44,13 +44,31 @@ pub(super) fn unavailable(unavailable: Unavailable) -> Error {
     }
 }
 
+/// When somebody who found too many running may try again: nobody knows when one of them ends.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+
 /// The error for a request over a limit.
 pub(super) fn denied(denied: &Denied, model: &str) -> Error {
-    let limit = denied.standing.limit.into();
-    Error::requests_exhausted(
-        model,
-        &Exhausted { limit, used: limit, requested: 1, wait: denied.retry_after },
-    )
+    let period = |unit| match unit {
+        Unit::RequestsPerMinute | Unit::TokensPerMinute => Period::Minute,
+        Unit::RequestsPerDay | Unit::TokensPerDay => Period::Day,
+    };
+    match denied.cause {
+        limits::Cause::Exhausted { unit, limit, used, requested, wait } => {
+            let exhausted =
+                Exhausted { period: period(unit), limit: limit.into(), used: used.into(), requested, wait };
+            match unit {
+                Unit::RequestsPerMinute | Unit::RequestsPerDay => {
+                    Error::requests_exhausted(model, &exhausted)
+                }
+                Unit::TokensPerMinute | Unit::TokensPerDay => Error::tokens_exhausted(model, &exhausted),
+            }
+        }
+        limits::Cause::TooLarge { unit, limit, requested } => {
+            Error::request_too_large(model, period(unit), limit.into(), requested)
+        }
+        limits::Cause::Busy { limit } => Error::too_many_at_once(limit, BUSY_WAIT),
+    }
 }
 
 /// The word for the metric.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ids::{ChatSessionId, RequestId};
-use crate::limits::Standing;
+use crate::limits::{Permit, Standings};
 use crate::openai::Error;
 use crate::session::Outcome;
 use crate::telemetry::{End, Record};
@@ -14,8 +14,11 @@ use crate::translate::reply::UsageSource;
 pub struct Exchange {
     /// The facts for the log.
     pub record: Record,
-    /// How the tightest limit stands, for the `x-ratelimit-*` headers.
-    pub standing: Option<Standing>,
+    /// The leave to run, where there are limits to it; until the answer is complete. Boxed, so that who has no limits
+    /// carries nothing about.
+    pub permit: Option<Box<Permit>>,
+    /// How the tightest limits stand, for the `x-ratelimit-*` headers.
+    pub standings: Standings,
     /// `x-chipp-session`.
     pub outcome: Option<Outcome>,
     /// `x-chipp-ignored-params`: names parted by commas; empty if there are none.
@@ -56,7 +59,8 @@ impl Exchange {
     pub fn new(record: Record) -> Self {
         Self {
             record,
-            standing: None,
+            permit: None,
+            standings: Standings::default(),
             outcome: None,
             ignored: String::new(),
             usage: None,
@@ -68,6 +72,13 @@ impl Exchange {
     pub fn set_outcome(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
         self.record.outcome = Some(outcome.as_str());
+    }
+
+    /// A call of Chipp goes out.
+    pub fn goes_out(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.goes_out();
+        }
     }
 
     /// Adds to the time spent waiting for Chipp.
@@ -86,8 +97,8 @@ impl Exchange {
 pub struct Head {
     /// `x-request-id`
     pub request_id: RequestId,
-    /// `x-ratelimit-*-requests`
-    pub standing: Option<Standing>,
+    /// `x-ratelimit-*`
+    pub standings: Standings,
     /// `x-chipp-session`
     pub outcome: Option<Outcome>,
     /// `x-chipp-ignored-params`
@@ -107,7 +118,7 @@ impl Exchange {
     pub fn head(&self) -> Head {
         Head {
             request_id: self.record.request_id.clone(),
-            standing: self.standing,
+            standings: self.standings,
             outcome: self.outcome,
             ignored: self.ignored.clone(),
             usage: self.usage,

@@ -3,6 +3,7 @@
 //! Each file tells the story of one kind of exchange, top to bottom. The room knows neither actix nor awc: it is
 //! given bytes and gives bytes, whoever carries them.
 
+mod admission;
 mod call;
 pub mod caller;
 pub mod chat;
@@ -26,7 +27,7 @@ pub use caller::Caller;
 pub use exchange::{Exchange, Head, Hints, Refused, SessionWish};
 pub use stream::Frames;
 
-use crate::config::{Auth, Config, SessionStore};
+use crate::config::{Config, SessionStore};
 use crate::limits::Limits;
 use crate::redis::{OpenError, Redis};
 use crate::session::{Fingerprinter, Local, Remote, Store};
@@ -50,7 +51,7 @@ pub struct Shared {
     /// The key of all hashes.
     pub fingerprinter: Fingerprinter,
     /// The limits' buckets.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Which apps are left alone.
     pub breakers: Breakers,
     /// What all requests together may try again.
@@ -82,12 +83,6 @@ impl Shared {
     /// # Errors
     /// The system has no randomness to give, or Redis is not built in.
     pub fn new(config: Config) -> Result<Self, StartError> {
-        let of_keys = match &config.auth {
-            Auth::Keys(keys) => keys.iter().filter_map(|key| key.requests_per_minute).collect(),
-            Auth::Open | Auth::Passthrough => Vec::new(),
-        };
-        let of_models = config.models.routes().filter_map(|route| route.requests_per_minute);
-        let limits = Limits::new(config.limits, of_keys.into_iter().chain(of_models));
         let apps = config.models.routes().map(|route| (&route.app, &route.alias));
         let breakers = Breakers::new(config.upstream.breaker, apps);
         let settings = &config.sessions;
@@ -109,7 +104,7 @@ impl Shared {
             breakers,
             retries: Budget::new(Instant::now()),
             fingerprinter: Fingerprinter::random()?,
-            limits,
+            limits: Arc::new(Limits::new(config.limits, Instant::now())),
             metrics: Arc::new(metrics),
             running: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -121,7 +116,7 @@ impl Shared {
     /// Forgets what has expired; to be called every [`SWEEP_INTERVAL`].
     pub fn sweep(&self) {
         self.sessions.sweep(Instant::now());
-        self.limits.sweep();
+        self.limits.sweep(Instant::now());
         self.metrics.sessions.set(i64::try_from(self.sessions.len_in_memory()).unwrap_or(i64::MAX));
     }
 

@@ -12,10 +12,10 @@ use crate::catalog::Route;
 use crate::chipp;
 use crate::config::{LearnSession, Strategy};
 use crate::ids::ChatSessionId;
-use crate::limits::{Denied, Standing, Subject};
 use crate::openai::Error;
 use crate::openai::chat::ChatRequest;
 use crate::openai::chunk::IncludeUsage;
+use crate::proxy::admission::{Applicant, admit};
 use crate::proxy::exchange::{Exchange, Hints, SessionWish};
 use crate::proxy::{Caller, Shared, error};
 use crate::secret::Secret;
@@ -61,7 +61,7 @@ pub(super) struct Attempt {
     pub(super) body: Bytes,
 }
 
-/// Reads, routes, admits, translates, and finds the session; what the answer's head will say of that is noted in
+/// Reads, routes, translates, admits, and finds the session; what the answer's head will say of that is noted in
 /// `exchange`. The session is taken last: nothing fails after that.
 pub(super) async fn make(
     shared: &Shared,
@@ -79,18 +79,20 @@ pub(super) async fn make(
     let route = Arc::clone(route.ok_or_else(|| Error::model_not_found(&request.model))?);
     exchange.record.alias = Some(Arc::clone(&route.alias));
     let user = hints.user.as_deref().or(request.user.as_deref());
-    match admit(shared, caller, user, &route) {
-        Ok(standing) => exchange.standing = standing,
-        Err(denied) => {
-            // Who is denied is told how the limit stands, too.
-            exchange.standing = Some(denied.standing);
-            return Err(error::denied(&denied, &request.model));
-        }
-    }
     let ignored = translate::request::parameters(&request, &route, shared.config.parameters)?;
     exchange.ignored = ignored.join(",");
     let messages = translate::request::messages(std::mem::take(&mut request.messages), &route)?;
     let (key, key_owner) = key(caller, &route).ok_or_else(Error::internal)?;
+    let prompt_bytes = messages.iter().map(|message| message.content.len()).sum();
+    let applicant = Applicant {
+        caller,
+        user,
+        model: &request.model,
+        route: &route,
+        prompt_bytes,
+        max_tokens: request.max_tokens,
+    };
+    admit(shared, applicant, exchange).await?;
     let scope = scope(shared, &caller.digest, user, &hints, &route);
     let has_name = user.is_some() || hints.conversation.is_some();
     let mode = mode(shared.config.sessions.strategy, &hints, has_name);
@@ -112,7 +114,7 @@ pub(super) async fn make(
         accept: wanted,
         include_usage: if request.include_usage { IncludeUsage::Yes } else { IncludeUsage::No },
         cutter: Cutter::new(&request.stop, request.max_tokens),
-        prompt_bytes: messages.iter().map(|message| message.content.len()).sum(),
+        prompt_bytes,
         model: request.model.into_owned(),
         credential: caller.digest,
         mode,
@@ -236,27 +238,4 @@ fn request_body(
 ) -> Bytes {
     let stream = accept == Accept::Stream;
     chipp::Request { app: &route.app, messages, stream, session }.to_json().into()
-}
-
-fn admit(
-    shared: &Shared,
-    caller: &Caller,
-    user: Option<&str>,
-    route: &Route,
-) -> Result<Option<Standing>, Denied> {
-    let user = user.map(|user| {
-        let scope = ScopeParts { credential: &caller.digest, user: Some(user), app: "", conversation: None };
-        shared.fingerprinter.scope(scope).short()
-    });
-    let subject = Subject {
-        user,
-        key: caller.digest,
-        key_limit: caller.requests_per_minute,
-        model: (&route.alias, route.requests_per_minute),
-    };
-    let admitted = shared.limits.admit(&subject);
-    if let Err(denied) = &admitted {
-        shared.metrics.denied(denied.standing.rule.as_str());
-    }
-    admitted
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use super::limits::allowance;
 use super::reader::{Read, Reader};
-use super::requests_per_minute;
 use crate::catalog::overlap;
 use crate::config::choice::Mode;
 use crate::config::raw::{RawAuth, RawKey, RawModels};
@@ -70,14 +70,14 @@ fn keys(reader: &mut Reader<'_>, raw: &[RawKey], models: &RawModels) -> Vec<Clie
         let allowed = allowed_models(reader, &format!("{path}.models"), raw, models);
         let expires = reader.value(&format!("{path}.expires"), raw.expires.as_ref());
         let trust_user = reader.value(&format!("{path}.trust_user"), raw.trust_user.as_ref());
-        let limit = requests_per_minute(reader, &format!("{path}.limits"), raw.limits.as_ref());
+        let limits = allowance(reader, &format!("{path}.limits"), raw.limits.as_ref());
         keys.push(ClientKey {
             name: name.unwrap_or_default(),
             sha256,
             models: allowed,
             expires: expires.good().map(|expiry| expiry.0),
             trust_user: trust_user.or(false),
-            requests_per_minute: limit,
+            limits,
         });
     }
     keys

@@ -1,16 +1,14 @@
 //! From values as written to a [`Config`] that cannot be wrong. Every problem is collected; a value that is wrong
 //! is replaced by its default meanwhile, so that one mistake does not hide, or cause, another.
 
-use std::num::NonZeroU32;
-
-use super::choice::{LimitsStore, OnStoreFailure};
 use super::environment::Environment;
 use super::problem::{Problem, Problems};
-use super::raw::{RawConfig, RawLimits, RawParameters, RawRule, RawTelemetry};
-use super::{Config, Limits, LogFormat, Telemetry};
+use super::raw::{RawConfig, RawParameters, RawTelemetry};
+use super::{Config, LogFormat, Telemetry};
 use crate::translate::request::{OnParameter, Parameters};
 
 mod auth;
+mod limits;
 mod models;
 mod reader;
 mod redis;
@@ -38,39 +36,12 @@ pub(super) fn check(
     let models = models::check(&mut reader, &raw_models, mode, &key);
     let auth = auth::check(&mut reader, &raw_auth, mode, &raw_models);
     let sessions = sessions::check(&mut reader, &raw.sessions.unwrap_or_default());
-    let limits = limits(&mut reader, &raw.limits.unwrap_or_default());
+    let limits = limits::check(&mut reader, &raw.limits.unwrap_or_default());
     let redis = redis::check(&mut reader, &raw.redis.unwrap_or_default(), sessions.store);
     let parameters = parameters(&mut reader, &raw.parameters.unwrap_or_default());
     let telemetry = telemetry(&mut reader, &raw.telemetry.unwrap_or_default());
     reader.finish()?;
     Ok(Config { server, upstream, models, auth, sessions, limits, redis, parameters, telemetry })
-}
-
-fn limits(reader: &mut Reader<'_>, raw: &RawLimits) -> Limits {
-    reader.value::<LimitsStore>("limits.store", raw.store.as_ref());
-    reader.value::<OnStoreFailure>("limits.on_store_failure", raw.on_store_failure.as_ref());
-    Limits {
-        all: requests_per_minute(reader, "limits.all", raw.all.as_ref()),
-        key: requests_per_minute(reader, "limits.key", raw.key.as_ref()),
-        user: requests_per_minute(reader, "limits.user", raw.user.as_ref()),
-    }
-}
-
-/// The one limit of a set that is supported; the others are problems.
-fn requests_per_minute(reader: &mut Reader<'_>, path: &str, raw: Option<&RawRule>) -> Option<NonZeroU32> {
-    let raw = raw?;
-    let planned = [
-        ("requests_per_day", &raw.requests_per_day),
-        ("tokens_per_minute", &raw.tokens_per_minute),
-        ("tokens_per_day", &raw.tokens_per_day),
-        ("burst", &raw.burst),
-        ("concurrent", &raw.concurrent),
-    ];
-    for (name, limit) in planned {
-        reader.unsupported(&format!("{path}.{name}"), limit.as_ref());
-    }
-    let path = format!("{path}.requests_per_minute");
-    reader.value(&path, raw.requests_per_minute.as_ref()).good()
 }
 
 fn parameters(reader: &mut Reader<'_>, raw: &RawParameters) -> Parameters {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::limits::allowance;
 use super::reader::{Read, Reader};
-use super::requests_per_minute;
 use crate::catalog::{Catalog, Images, Route, Tools};
 use crate::config::choice::Mode;
 use crate::config::raw::{RawEntry, RawModel, RawModels, RawUpstream};
@@ -59,7 +59,7 @@ pub(super) fn check(
         let hidden = reader.value(&format!("{path}.hidden"), model.hidden.as_ref());
         let images = reader.value(&format!("{path}.images"), model.images.as_ref());
         let tools = reader.value(&format!("{path}.tools"), model.tools.as_ref());
-        let limit = requests_per_minute(reader, &format!("{path}.limits"), model.limits.as_ref());
+        let limits = allowance(reader, &format!("{path}.limits"), model.limits.as_ref());
         if let Read::Good(app) = app {
             routes.push(Route {
                 alias: alias.as_str().into(),
@@ -69,7 +69,7 @@ pub(super) fn check(
                 images: images.or(Images::default()),
                 tools: tools.or(Tools::default()),
                 fallbacks,
-                requests_per_minute: limit,
+                limits,
             });
         }
     }

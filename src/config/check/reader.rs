@@ -56,13 +56,6 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem::new(path, message));
     }
 
-    /// Something of the file format that this version cannot do is never passed over in silence.
-    pub(super) fn unsupported<T>(&mut self, path: &str, value: Option<&T>) {
-        if value.is_some() {
-            self.problem(path, "is not supported yet; leave it out");
-        }
-    }
-
     /// Reads one value.
     pub(super) fn value<T: FromText>(&mut self, path: &str, written: Option<&Written<T>>) -> Read<T> {
         let Some(written) = written else {

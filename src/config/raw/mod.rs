@@ -223,17 +223,17 @@ pub(crate) struct RawRedis {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct RawRule {
-    /// Requests a minute.
+    /// Requests a minute, on average.
     pub requests_per_minute: Option<Written<NonZeroU32>>,
-    /// Requests a day. Not supported yet.
+    /// Requests a day, on average.
     pub requests_per_day: Option<Written<NonZeroU32>>,
-    /// Tokens a minute. Not supported yet.
+    /// Tokens a minute, of prompts and answers.
     pub tokens_per_minute: Option<Written<NonZeroU32>>,
-    /// Tokens a day. Not supported yet.
+    /// Tokens a day.
     pub tokens_per_day: Option<Written<NonZeroU32>>,
-    /// Requests at once. Not supported yet.
+    /// How many of `requests_per_minute` may come at once. Default: all of them.
     pub burst: Option<Written<NonZeroU32>>,
-    /// Requests that run at the same time. Not supported yet.
+    /// Requests that run at the same time; others wait for up to 5 seconds.
     pub concurrent: Option<Written<NonZeroU32>>,
 }
 

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-pub use service::Exhausted;
+pub use service::{Exhausted, Period};
 
 /// Longest piece of a client's text that a message or a `param` repeats, in characters.
 pub const MAX_ECHO_CHARS: usize = 64;

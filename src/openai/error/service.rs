@@ -5,10 +5,21 @@ use std::time::Duration;
 
 use super::{Error, ErrorType, Excerpt};
 
+/// The time that a limit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// A minute.
+    Minute,
+    /// A day.
+    Day,
+}
+
 /// A limit that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted {
-    /// How much a minute may have.
+    /// The time that it is for.
+    pub period: Period,
+    /// How much that may have.
     pub limit: u64,
     /// How much of it was used.
     pub used: u64,
@@ -94,18 +105,32 @@ impl Error {
         )
     }
 
-    /// 429: too many requests a minute.
+    /// 429: too many requests.
     pub fn requests_exhausted(model: &str, limit: &Exhausted) -> Self {
-        rate_limit(ErrorType::Requests, "requests per min (RPM)", model, limit)
+        let unit = match limit.period {
+            Period::Minute => "requests per min (RPM)",
+            Period::Day => "requests per day (RPD)",
+        };
+        rate_limit(ErrorType::Requests, unit, model, limit)
     }
 
-    /// 429: too many tokens a minute.
+    /// 429: too many tokens.
     pub fn tokens_exhausted(model: &str, limit: &Exhausted) -> Self {
-        rate_limit(ErrorType::Tokens, "tokens per min (TPM)", model, limit)
+        rate_limit(ErrorType::Tokens, tokens_per(limit.period), model, limit)
+    }
+
+    /// 429 that no retry helps: more tokens than a whole minute or day has.
+    pub fn request_too_large(model: &str, period: Period, limit: u64, requested: u64) -> Self {
+        let message = format!(
+            "Request too large for {} on {}: Limit {limit}, Requested {requested}. The input or output tokens must be reduced in order to run successfully.",
+            Excerpt(model),
+            tokens_per(period),
+        );
+        Self::new(429, ErrorType::Tokens, Some("rate_limit_exceeded"), message).should_retry(false)
     }
 
     /// 429: too many requests at once.
-    pub fn too_many_at_once(limit: usize, wait: Duration) -> Self {
+    pub fn too_many_at_once(limit: u32, wait: Duration) -> Self {
         let message = format!(
             "Rate limit reached for concurrent requests: Limit {limit}. Please try again when one of them has ended."
         );
@@ -201,6 +226,13 @@ impl Error {
     }
 }
 
+fn tokens_per(period: Period) -> &'static str {
+    match period {
+        Period::Minute => "tokens per min (TPM)",
+        Period::Day => "tokens per day (TPD)",
+    }
+}
+
 fn rate_limit(kind: ErrorType, unit: &str, model: &str, limit: &Exhausted) -> Error {
     let message = format!(
         "Rate limit reached for {} on {unit}: Limit {}, Used {}, Requested {}. Please try again in {}.",
@@ -220,10 +252,11 @@ impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_nanos().div_ceil(1_000_000);
         let seconds = millis.div_ceil(1000);
-        match (millis, seconds / 60, seconds % 60) {
+        match (millis, seconds / 3600, seconds / 60 % 60, seconds % 60) {
             (..1000, ..) => write!(f, "{millis}ms"),
-            (_, 0, seconds) => write!(f, "{seconds}s"),
-            (_, minutes, seconds) => write!(f, "{minutes}m{seconds}s"),
+            (_, 0, 0, seconds) => write!(f, "{seconds}s"),
+            (_, 0, minutes, seconds) => write!(f, "{minutes}m{seconds}s"),
+            (_, hours, minutes, seconds) => write!(f, "{hours}h{minutes}m{seconds}s"),
         }
     }
 }

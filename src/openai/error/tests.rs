@@ -8,6 +8,7 @@ type Row = (Error, u16, &'static str, Option<&'static str>, Option<&'static str>
 fn table() -> Vec<Row> {
     const INVALID: &str = "invalid_request_error";
     let limit = Exhausted {
+        period: Period::Minute,
         limit: 60,
         used: 60,
         requested: 1,
@@ -32,6 +33,7 @@ fn table() -> Vec<Row> {
         (Error::unsupported_media_type(), 415, INVALID, None, Some("unsupported_media_type")),
         (Error::requests_exhausted("m", &limit), 429, "requests", None, Some("rate_limit_exceeded")),
         (Error::tokens_exhausted("m", &limit), 429, "tokens", None, Some("rate_limit_exceeded")),
+        (Error::request_too_large("m", Period::Day, 5, 6), 429, "tokens", None, Some("rate_limit_exceeded")),
         (Error::too_many_at_once(5, second), 429, "requests", None, Some("rate_limit_exceeded")),
         (Error::upstream_rate_limited(None), 429, "rate_limit_exceeded", None, Some("rate_limit_exceeded")),
         (Error::insufficient_quota(), 429, "insufficient_quota", None, Some("insufficient_quota")),
@@ -60,13 +62,27 @@ fn the_table_is_as_published_and_all_four_keys_are_written() {
 
 #[test]
 fn the_words_are_openais() {
-    let limit = Exhausted { limit: 60, used: 60, requested: 1, wait: Duration::from_millis(17) };
+    let limit = Exhausted {
+        period: Period::Minute,
+        limit: 60,
+        used: 60,
+        requested: 1,
+        wait: Duration::from_millis(17),
+    };
     let cases = [
         (Error::model_not_found("x"), "The model `x` does not exist or you do not have access to it."),
         (Error::unknown_url("POST", "/v1/foo"), "Invalid URL (POST /v1/foo)"),
         (
             Error::requests_exhausted("gpt-4o", &limit),
             "Rate limit reached for gpt-4o on requests per min (RPM): Limit 60, Used 60, Requested 1. Please try again in 17ms.",
+        ),
+        (
+            Error::tokens_exhausted("gpt-4o", &Exhausted { period: Period::Day, ..limit }),
+            "Rate limit reached for gpt-4o on tokens per day (TPD): Limit 60, Used 60, Requested 1. Please try again in 17ms.",
+        ),
+        (
+            Error::request_too_large("gpt-4o", Period::Minute, 60, 61),
+            "Request too large for gpt-4o on tokens per min (TPM): Limit 60, Requested 61. The input or output tokens must be reduced in order to run successfully.",
         ),
         (Error::unknown_parameter("foo"), "Unknown parameter: 'foo'."),
         (
@@ -82,7 +98,7 @@ fn the_words_are_openais() {
 #[test]
 fn waits_are_rounded_up_and_sent_along() {
     let message = |wait| {
-        let limit = Exhausted { limit: 1, used: 1, requested: 1, wait };
+        let limit = Exhausted { period: Period::Minute, limit: 1, used: 1, requested: 1, wait };
         let error = Error::tokens_exhausted("m", &limit);
         assert_eq!(error.retry_after, Some(wait));
         error.message.rsplit(' ').next().unwrap().to_owned()
@@ -91,6 +107,7 @@ fn waits_are_rounded_up_and_sent_along() {
     assert_eq!(message(Duration::from_millis(1001)), "2s.");
     assert_eq!(message(Duration::from_millis(59_001)), "1m0s.");
     assert_eq!(message(Duration::from_secs(360)), "6m0s.");
+    assert_eq!(message(Duration::from_secs(7260)), "2h1m0s.");
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! May this request pass? Asked when all else of it is in order and before its session is taken: who waits here, or is
+//! sent away, keeps nobody from anything.
+
+use std::time::Instant;
+
+use crate::catalog::Route;
+use crate::limits::{Cost, Subject};
+use crate::openai::Error;
+use crate::openai::usage::estimate_tokens;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::{Caller, Shared, error};
+use crate::session::ScopeParts;
+
+/// Tokens that an answer is thought to take if the client does not say how long it may be. Put right when it is there.
+const ANSWER_TOKENS: u64 = 512;
+
+/// What the limits need to know of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Applicant<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) user: Option<&'a str>,
+    /// `model`, as the client asked for it, and who answers to that.
+    pub(super) model: &'a str,
+    pub(super) route: &'a Route,
+    /// Bytes of text in the whole history.
+    pub(super) prompt_bytes: usize,
+    /// Tokens that the answer may have.
+    pub(super) max_tokens: Option<u64>,
+}
+
+/// Counts the request and waits for its turn, if there are limits. The permit, and how the limits stand, are noted in
+/// `exchange`.
+pub(super) async fn admit(
+    shared: &Shared,
+    applicant: Applicant<'_>,
+    exchange: &mut Exchange,
+) -> Result<(), Error> {
+    let Applicant { caller, user, model, route, prompt_bytes, max_tokens } = applicant;
+    let user = user.filter(|_| shared.limits.count_users()).map(|user| {
+        let scope = ScopeParts { credential: &caller.digest, user: Some(user), app: "", conversation: None };
+        shared.fingerprinter.scope(scope).short()
+    });
+    let subject = Subject {
+        user,
+        key: caller.digest,
+        key_limits: caller.limits,
+        alias: &route.alias,
+        alias_limits: route.limits,
+    };
+    let prompt = estimate_tokens(prompt_bytes);
+    let cost = Cost { prompt, total: prompt.saturating_add(max_tokens.unwrap_or(ANSWER_TOKENS)) };
+    let admitted = tokio::select! {
+        biased;
+        admitted = shared.limits.admit(&subject, cost, Instant::now()) => admitted,
+        () = shared.deadline.cancelled() => return Err(Error::shutting_down()),
+    };
+    match admitted {
+        Ok(Some((permit, standings))) => {
+            exchange.permit = Some(Box::new(permit));
+            exchange.standings = standings;
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(denied) => {
+            shared.metrics.denied(denied.rule.as_str());
+            // Who is denied is told how the limits stand, too.
+            exchange.standings = denied.standings;
+            Err(error::denied(&denied, model))
+        }
+    }
+}
