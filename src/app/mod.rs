@@ -47,15 +47,16 @@ impl Application {
         // Built once here, so that what is wrong is told at the start and not by each worker.
         Client::new(&tls, &config.upstream)?;
         let shared = Arc::new(Shared::new(config)?);
-        let settings = &shared.config.server;
+        let snapshot = shared.snapshot();
+        let settings = &snapshot.config.server;
         let certificate = settings.tls.clone().map(Certificate::load).transpose();
         let certificate = certificate.map_err(|fault| anyhow::anyhow!("a file of server.tls {fault}"))?;
         let worker = {
             let shared = Arc::clone(&shared);
             move || {
                 // It was built from the same values above: no worker can fail where that did not.
-                let client = Client::new(&tls, &shared.config.upstream).ok()?;
-                Some(Rc::new(Worker { shared: Arc::clone(&shared), client }))
+                let client = Client::new(&tls, &shared.snapshot().config.upstream).ok()?;
+                Some(Rc::new(Worker::new(Arc::clone(&shared), client)))
             }
         };
         let (public, listen) = listener::public(settings, certificate.as_ref(), worker)?;
@@ -133,11 +134,11 @@ async fn sweep(shared: Arc<Shared>) {
 }
 
 async fn drain(shared: &Shared) {
-    let settings = &shared.config.server;
+    let time = shared.snapshot().config.server.drain;
     tracing::info!(running = shared.running.len(), "draining");
     shared.draining.cancel();
     shared.running.close();
-    if timeout(settings.drain, shared.running.wait()).await.is_err() {
+    if timeout(time, shared.running.wait()).await.is_err() {
         tracing::warn!(running = shared.running.len(), "the time to drain is over");
         shared.deadline.cancel();
         // What does not even end now is cut off with its connection.

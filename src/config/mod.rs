@@ -17,6 +17,7 @@ use crate::translate::request::Parameters;
 
 mod check;
 mod choice;
+pub mod diff;
 mod environment;
 mod fill;
 mod load;
@@ -27,6 +28,7 @@ mod resilience;
 mod schema;
 mod shape;
 mod show;
+mod sources;
 mod values;
 mod written;
 mod yaml;
@@ -35,6 +37,7 @@ pub use environment::Environment;
 pub use problem::{Problem, Problems};
 pub use resilience::{Breaker, Fault, Retry};
 pub use schema::schema;
+pub use sources::Sources;
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]

@@ -19,6 +19,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+
 use crate::allowance::Allowance;
 use crate::config;
 use crate::limits::local::Local;
@@ -175,7 +177,7 @@ type Claims = [Option<Claim>; 4];
 /// The limits of a process.
 #[derive(Debug)]
 pub struct Limits {
-    settings: config::Limits,
+    settings: ArcSwap<config::Limits>,
     /// When the counting began.
     began: Instant,
     store: Local,
@@ -184,12 +186,17 @@ pub struct Limits {
 impl Limits {
     /// Nothing is used yet.
     pub fn new(settings: config::Limits, now: Instant) -> Self {
-        Self { settings, began: now, store: Local::default() }
+        Self { settings: ArcSwap::from_pointee(settings), began: now, store: Local::default() }
+    }
+
+    /// Goes by other numbers from now on; what has been used is used.
+    pub fn renew(&self, settings: config::Limits) {
+        self.settings.store(Arc::new(settings));
     }
 
     /// Whether users are counted at all: if not, nobody needs to know who asks.
     pub fn count_users(&self) -> bool {
-        !self.settings.user.is_empty()
+        !self.settings.load().user.is_empty()
     }
 
     /// Counts a request under every rule that concerns it, and waits for its turn if too many run. `None` if no rule
@@ -232,14 +239,15 @@ impl Limits {
     }
 
     fn claims(&self, subject: &Subject<'_>) -> Claims {
+        let settings = self.settings.load();
         let claim = |who, allowance: Allowance| Claim { who, allowance };
         let given = |allowance: &Allowance| !allowance.is_empty();
-        let user = subject.user.filter(|_| self.count_users());
-        let key = Some(subject.key_limits.unwrap_or(self.settings.key)).filter(given);
+        let user = subject.user.filter(|_| given(&settings.user));
+        let key = Some(subject.key_limits.unwrap_or(settings.key)).filter(given);
         let alias = subject.alias_limits.filter(given);
-        let all = Some(self.settings.all).filter(given);
+        let all = Some(settings.all).filter(given);
         [
-            user.map(|user| claim(Who::User(user), self.settings.user)),
+            user.map(|user| claim(Who::User(user), settings.user)),
             key.map(|allowance| claim(Who::Key(subject.key), allowance)),
             alias.map(|allowance| claim(Who::Model(Arc::clone(subject.alias)), allowance)),
             all.map(|allowance| claim(Who::All, allowance)),

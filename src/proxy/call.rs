@@ -48,8 +48,8 @@ impl Call {
         client_body: &Bytes,
     ) -> Result<Self, Box<Refused>> {
         let worker = worker.clone();
-        let deadline = tokio::time::Instant::now() + worker.shared.config.upstream.timeouts.total;
-        match plan::make(&worker.shared, caller, &mut exchange, hints, client_body).await {
+        let deadline = tokio::time::Instant::now() + worker.snapshot.config.upstream.timeouts.total;
+        match plan::make(&worker, caller, &mut exchange, hints, client_body).await {
             Ok((ask, attempt)) => {
                 worker.shared.retries.earn();
                 Ok(Self { worker, exchange, ask, attempt, deadline })
@@ -113,7 +113,7 @@ impl Call {
 
     /// Gives the session up, and makes the request anew with the whole history.
     pub(super) fn replay(&mut self) -> Result<(), Error> {
-        self.ask.replay(&self.worker.shared, &mut self.attempt)?;
+        self.ask.replay(&self.worker, &mut self.attempt)?;
         self.exchange.set_outcome(Outcome::Replayed);
         self.exchange.record.metrics().sessions_lost.inc();
         Ok(())
@@ -126,7 +126,7 @@ impl Call {
         named: Option<ChatSessionId>,
         content: &str,
     ) {
-        if self.worker.shared.config.telemetry.content {
+        if self.worker.snapshot.config.telemetry.content {
             telemetry::content::answer(&self.exchange.record.request_id, content);
         }
         self.tell_session(named.as_ref());
@@ -141,7 +141,7 @@ impl Call {
     /// Notes the session for the client, if it is to know: the one that the reply named, or else the one gone on with.
     pub(super) fn tell_session(&mut self, named: Option<&ChatSessionId>) {
         let is_kept = self.attempt.turn.as_ref().is_some_and(|turn| turn.is_kept());
-        if self.worker.shared.config.sessions.expose && is_kept {
+        if self.worker.snapshot.config.sessions.expose && is_kept {
             self.exchange.chat_session = named.or(self.attempt.session()).cloned();
         }
     }

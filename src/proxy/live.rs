@@ -270,7 +270,7 @@ async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Failed> {
         match proof? {
             Proof::Answers => {
                 fill(call, &source, &mut events).await?;
-                source.comment_every = call.worker.shared.config.server.keep_alive_comment;
+                source.comment_every = call.worker.snapshot.config.server.keep_alive_comment;
                 return Ok((source, events));
             }
             Proof::Forgotten => call.replay()?,

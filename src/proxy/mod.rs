@@ -20,6 +20,7 @@ mod stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,8 +43,8 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// What all workers of a process share.
 #[derive(Debug)]
 pub struct Shared {
-    /// The configuration.
-    pub config: Config,
+    /// What requests that begin now go by.
+    snapshot: ArcSwap<Snapshot>,
     /// The sessions that are known.
     pub sessions: Arc<Store>,
     /// What is shared with other replicas, if anything is.
@@ -52,8 +53,6 @@ pub struct Shared {
     pub fingerprinter: Fingerprinter,
     /// The limits' buckets.
     pub limits: Arc<Limits>,
-    /// Which apps are left alone.
-    pub breakers: Breakers,
     /// What all requests together may try again.
     pub retries: Budget,
     /// The counters.
@@ -64,6 +63,15 @@ pub struct Shared {
     pub draining: CancellationToken,
     /// Cancelled when the time to drain is over: what still runs then ends with an error.
     pub deadline: CancellationToken,
+}
+
+/// The configuration, and what follows from it. A request keeps the one with which it began.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The configuration.
+    pub config: Config,
+    /// Which apps are left alone.
+    pub breakers: Breakers,
 }
 
 /// Why a process cannot begin.
@@ -86,6 +94,7 @@ impl Shared {
         let apps = config.models.routes().map(|route| (&route.app, &route.alias));
         let breakers = Breakers::new(config.upstream.breaker, apps);
         let settings = &config.sessions;
+        let limits = config.limits;
         let (sessions, redis) = match &config.redis {
             Some(at) if settings.store == SessionStore::Redis => {
                 let redis = Arc::new(Redis::open(&at.url, at.timeout)?);
@@ -101,16 +110,29 @@ impl Shared {
         Ok(Self {
             sessions: Arc::new(sessions),
             redis,
-            breakers,
             retries: Budget::new(Instant::now()),
             fingerprinter: Fingerprinter::random()?,
-            limits: Arc::new(Limits::new(config.limits, Instant::now())),
+            limits: Arc::new(Limits::new(limits, Instant::now())),
             metrics: Arc::new(metrics),
             running: TaskTracker::new(),
             draining: CancellationToken::new(),
             deadline: CancellationToken::new(),
-            config,
+            snapshot: ArcSwap::from_pointee(Snapshot { config, breakers }),
         })
+    }
+
+    /// What requests that begin now go by.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Lets requests that begin from now on go by another configuration. Apps that stay keep their breakers, and
+    /// whoever has used some of a limit has used it still.
+    pub fn renew(&self, config: Config) {
+        let apps = config.models.routes().map(|route| (&route.app, &route.alias));
+        let breakers = self.snapshot().breakers.renewed(config.upstream.breaker, apps);
+        self.limits.renew(config.limits);
+        self.snapshot.store(Arc::new(Snapshot { config, breakers }));
     }
 
     /// Forgets what has expired; to be called every [`SWEEP_INTERVAL`].
@@ -141,11 +163,26 @@ impl Shared {
     }
 }
 
-/// What one worker has: the shared things, and a client of its own.
+/// What one worker has: the shared things, and a client of its own; for each request, with the snapshot of its own.
 #[derive(Clone, Debug)]
 pub struct Worker {
     /// What all share.
     pub shared: Arc<Shared>,
+    /// What the request goes by.
+    pub snapshot: Arc<Snapshot>,
     /// This worker's way to Chipp.
     pub client: upstream::Client,
+}
+
+impl Worker {
+    /// A worker before its first request.
+    pub fn new(shared: Arc<Shared>, client: upstream::Client) -> Self {
+        Self { snapshot: shared.snapshot(), shared, client }
+    }
+
+    /// The same for a request that begins now.
+    #[must_use]
+    pub fn begin(&self) -> Self {
+        Self::new(Arc::clone(&self.shared), self.client.clone())
+    }
 }

@@ -17,7 +17,7 @@ use crate::openai::chat::ChatRequest;
 use crate::openai::chunk::IncludeUsage;
 use crate::proxy::admission::{Applicant, admit};
 use crate::proxy::exchange::{Exchange, Hints, SessionWish};
-use crate::proxy::{Caller, Shared, error};
+use crate::proxy::{Caller, Worker, error};
 use crate::secret::Secret;
 use crate::session::{Mode, Outcome, Scope, ScopeParts, Turn};
 use crate::telemetry::content;
@@ -64,22 +64,22 @@ pub(super) struct Attempt {
 /// Reads, routes, translates, admits, and finds the session; what the answer's head will say of that is noted in
 /// `exchange`. The session is taken last: nothing fails after that.
 pub(super) async fn make(
-    shared: &Shared,
+    worker: &Worker,
     caller: &Caller,
     exchange: &mut Exchange,
     hints: Hints,
     body: &Bytes,
 ) -> Result<(Ask, Attempt), Error> {
-    if shared.config.telemetry.content {
+    if worker.snapshot.config.telemetry.content {
         content::question(&exchange.record.request_id, body);
     }
     let mut request = ChatRequest::parse(body)?;
     exchange.record.is_stream = request.stream;
-    let route = shared.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));
+    let route = worker.snapshot.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));
     let route = Arc::clone(route.ok_or_else(|| Error::model_not_found(&request.model))?);
     exchange.record.alias = Some(Arc::clone(&route.alias));
     let user = hints.user.as_deref().or(request.user.as_deref());
-    let ignored = translate::request::parameters(&request, &route, shared.config.parameters)?;
+    let ignored = translate::request::parameters(&request, &route, worker.snapshot.config.parameters)?;
     exchange.ignored = ignored.join(",");
     let messages = translate::request::messages(std::mem::take(&mut request.messages), &route)?;
     let (key, key_owner) = key(caller, &route).ok_or_else(Error::internal)?;
@@ -92,15 +92,15 @@ pub(super) async fn make(
         prompt_bytes,
         max_tokens: request.max_tokens,
     };
-    admit(shared, applicant, exchange).await?;
-    let scope = scope(shared, &caller.digest, user, &hints, &route);
+    admit(&worker.shared, applicant, exchange).await?;
+    let scope = scope(worker, &caller.digest, user, &hints, &route);
     let has_name = user.is_some() || hints.conversation.is_some();
-    let mode = mode(shared.config.sessions.strategy, &hints, has_name);
-    let mut turn = begin(shared, mode.clone(), &scope, &messages);
+    let mode = mode(worker.snapshot.config.sessions.strategy, &hints, has_name);
+    let mut turn = begin(worker, mode.clone(), &scope, &messages);
     turn.seek(Instant::now()).await.map_err(error::unavailable)?;
     exchange.set_outcome(turn.outcome());
     let wanted = if request.stream { Accept::Stream } else { Accept::Json };
-    let accept = accept(shared, wanted, &turn);
+    let accept = accept(worker, wanted, &turn);
     let unsent = messages.get(turn.holds()..).unwrap_or(&messages);
     let attempt = Attempt {
         body: request_body(&route, accept, turn.session(), unsent),
@@ -126,10 +126,10 @@ pub(super) async fn make(
 
 impl Ask {
     /// Gives the session of an attempt up: the whole history goes into a new one.
-    pub(super) fn replay(&self, shared: &Shared, attempt: &mut Attempt) -> Result<(), Error> {
+    pub(super) fn replay(&self, worker: &Worker, attempt: &mut Attempt) -> Result<(), Error> {
         if let Some(turn) = &mut attempt.turn {
             turn.forget();
-            attempt.accept = accept(shared, self.accept, turn);
+            attempt.accept = accept(worker, self.accept, turn);
         }
         let request = ChatRequest::parse(&self.body)?;
         let messages = translate::request::messages(request.messages, &attempt.route)?;
@@ -141,27 +141,27 @@ impl Ask {
     /// used for it too.
     pub(super) fn elsewhere(
         &self,
-        shared: &Shared,
+        worker: &Worker,
         route: &Arc<Route>,
         failed: &Attempt,
     ) -> Result<(Attempt, Outcome), Error> {
         let mut request = ChatRequest::parse(&self.body)?;
-        translate::request::parameters(&request, route, shared.config.parameters)?;
+        translate::request::parameters(&request, route, worker.snapshot.config.parameters)?;
         let messages = translate::request::messages(std::mem::take(&mut request.messages), route)?;
         let key = match failed.key_owner {
             KeyOwner::Client => failed.key.clone(),
             KeyOwner::Operator => route.key.clone().ok_or_else(Error::internal)?,
         };
         let user = self.hints.user.as_deref().or(request.user.as_deref());
-        let scope = scope(shared, &self.credential, user, &self.hints, route);
+        let scope = scope(worker, &self.credential, user, &self.hints, route);
         let mode = match &self.mode {
             Mode::Conversation | Mode::Fresh => self.mode.clone(),
             // What the other app holds is not this one's; and what this one says is not gone on with.
             Mode::Off | Mode::Sticky | Mode::StickyAnew | Mode::Named(_) => Mode::Off,
         };
-        let turn = begin(shared, mode, &scope, &messages);
+        let turn = begin(worker, mode, &scope, &messages);
         let outcome = turn.outcome();
-        let accept = accept(shared, self.accept, &turn);
+        let accept = accept(worker, self.accept, &turn);
         let attempt = Attempt {
             body: request_body(route, accept, None, &messages),
             accept,
@@ -193,9 +193,9 @@ impl Attempt {
     }
 }
 
-fn begin(shared: &Shared, mode: Mode, scope: &Scope, messages: &[chipp::Message<'_>]) -> Turn {
-    let turn = Turn::begin(&shared.sessions, mode, scope, messages);
-    if shared.config.sessions.expose { turn.exposed(scope) } else { turn }
+fn begin(worker: &Worker, mode: Mode, scope: &Scope, messages: &[chipp::Message<'_>]) -> Turn {
+    let turn = Turn::begin(&worker.shared.sessions, mode, scope, messages);
+    if worker.snapshot.config.sessions.expose { turn.exposed(scope) } else { turn }
 }
 
 /// How the session is to be found. `has_name`: the request names a user or a conversation.
@@ -210,9 +210,9 @@ fn mode(strategy: Strategy, hints: &Hints, has_name: bool) -> Mode {
     }
 }
 
-fn scope(shared: &Shared, credential: &[u8; 16], user: Option<&str>, hints: &Hints, route: &Route) -> Scope {
+fn scope(worker: &Worker, credential: &[u8; 16], user: Option<&str>, hints: &Hints, route: &Route) -> Scope {
     let conversation = hints.conversation.as_deref();
-    shared.fingerprinter.scope(ScopeParts { credential, user, app: route.app.as_str(), conversation })
+    worker.shared.fingerprinter.scope(ScopeParts { credential, user, app: route.app.as_str(), conversation })
 }
 
 /// The client's own key where it brings one, else the operator's.
@@ -222,8 +222,8 @@ fn key(caller: &Caller, route: &Route) -> Option<(Secret, KeyOwner)> {
 }
 
 /// What Chipp is to be asked for: the stream of a new session may not name it, a plain reply does.
-fn accept(shared: &Shared, wanted: Accept, turn: &Turn) -> Accept {
-    match shared.config.upstream.learn_session {
+fn accept(worker: &Worker, wanted: Accept, turn: &Turn) -> Accept {
+    match worker.snapshot.config.upstream.learn_session {
         LearnSession::BufferFirst if turn.session().is_none() && turn.is_kept() => Accept::Json,
         LearnSession::BufferFirst | LearnSession::Stream => wanted,
     }

@@ -36,7 +36,7 @@ enum State {
 
 /// Waits for the proof that the answer begins.
 pub(super) async fn start(call: Call) -> Result<Answer, Box<Refused>> {
-    let comment_every = call.worker.shared.config.server.keep_alive_comment;
+    let comment_every = call.worker.snapshot.config.server.keep_alive_comment;
     let early = call.exchange.head();
     let mut opening: Opening = Box::pin(Live::open(call));
     let live = match comment_every {

@@ -3,6 +3,7 @@
 
 use super::environment::Environment;
 use super::problem::{Problem, Problems};
+use super::sources::Sources;
 use super::raw::{RawConfig, RawParameters, RawTelemetry};
 use super::{Config, LogFormat, Telemetry};
 use crate::translate::request::{OnParameter, Parameters};
@@ -23,9 +24,10 @@ use reader::{Read, Reader};
 pub(super) fn check(
     raw: RawConfig,
     environment: &Environment,
+    sources: &mut Sources,
     problems: Vec<Problem>,
 ) -> Result<Config, Problems> {
-    let mut reader = Reader::new(environment, problems);
+    let mut reader = Reader::new(environment, sources, problems);
     let raw_auth = raw.auth.unwrap_or_default();
     let raw_upstream = raw.upstream.unwrap_or_default();
     let server = server::check(&mut reader, &raw.server.unwrap_or_default());
