@@ -13,8 +13,8 @@ use clap::{Args, Parser, Subcommand};
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::Application;
-use crate::config::{self, Config, Environment, LogFormat};
+use crate::app::{Application, Origin};
+use crate::config::{self, Config, Environment, LogFormat, Sources};
 use crate::emulator::{self, Emulator};
 use crate::sandbox;
 use crate::telemetry;
@@ -120,12 +120,15 @@ pub fn run() -> ExitCode {
 }
 
 fn serve(file: &Path, environment: &Environment) -> anyhow::Result<()> {
-    let config = load(file, environment)?;
+    let mut sources = Sources::default();
+    let config = Config::load_noting(file, environment, &mut sources);
+    let config = config.map_err(|problems| problems_of(file, &problems))?;
+    let origin = Origin { file: file.to_owned(), environment: environment.clone(), sources };
     let _log = telemetry::init(config.telemetry.log, environment.get("RUST_LOG"));
     allow_many_connections();
     actix_rt::System::new().block_on(async {
         let (auth, models) = (config.auth.mode(), config.models.routes().count());
-        let application = Application::build(config)?;
+        let application = Application::build(config)?.follow(origin);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             listen = %application.listen(),

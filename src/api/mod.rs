@@ -22,7 +22,7 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-pub use admin::answer as admin;
+pub use admin::{ReloadRequest, answer as admin};
 
 use crate::api::route::{Endpoint, Routed, route};
 use crate::api::shield::shield;

@@ -9,15 +9,20 @@ use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
 use actix_web::dev::Server;
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::api::ReloadRequest;
 use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::proxy::{SWEEP_INTERVAL, Shared, Worker};
 use crate::upstream::{self, Client};
 
 mod listener;
+mod reload;
 mod watch;
+
+pub use reload::Origin;
 
 /// How long streams may take to end when they are told to.
 const CUT_OFF: Duration = Duration::from_secs(2);
@@ -30,6 +35,8 @@ pub struct Application {
     admin: Option<SocketAddr>,
     server: ServerPair,
     certificate: Option<Certificate>,
+    origin: Option<Origin>,
+    asked: mpsc::Receiver<ReloadRequest>,
 }
 
 struct ServerPair {
@@ -60,9 +67,25 @@ impl Application {
             }
         };
         let (public, listen) = listener::public(settings, certificate.as_ref(), worker)?;
-        let admin = settings.admin.map(|at| listener::admin(&shared, at)).transpose()?;
+        let (ask, asked) = mpsc::channel(1);
+        let admin = settings.admin.map(|at| listener::admin(&shared, &ask, at)).transpose()?;
         let (admin, admin_at) = admin.unzip();
-        Ok(Self { shared, listen, admin: admin_at, server: ServerPair { public, admin }, certificate })
+        Ok(Self {
+            shared,
+            listen,
+            admin: admin_at,
+            server: ServerPair { public, admin },
+            certificate,
+            origin: None,
+            asked,
+        })
+    }
+
+    /// Takes its configuration anew from where it came, when that changes.
+    #[must_use]
+    pub fn follow(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
     }
 
     /// Where clients connect.
@@ -101,6 +124,9 @@ impl Application {
         if let Some(certificate) = self.certificate {
             let metrics = Arc::clone(&shared.metrics);
             background.0.push(actix_rt::spawn(watch::certificate(certificate, metrics)));
+        }
+        if let Some(origin) = self.origin {
+            background.0.push(actix_rt::spawn(reload::keep(origin, Arc::clone(&shared), self.asked)));
         }
         tokio::select! {
             () = stop => drain(&shared).await,

@@ -68,7 +68,9 @@ fn changes(old: &Config, new: &Config) -> Changes {
     let mut names = Vec::new();
     compare("", &old.node(), &new.node(), &mut names);
     let needs_restart = |name: &String| {
-        RESTART.iter().any(|key| name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        RESTART
+            .iter()
+            .any(|key| name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
     };
     let (restart, live) = names.into_iter().partition(needs_restart);
     Changes { live, restart }

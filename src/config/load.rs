@@ -11,8 +11,8 @@ use super::overlay;
 use super::problem::{Problem, Problems};
 use super::raw::RawConfig;
 use super::schema::Shape;
-use super::sources::Sources;
 use super::shape::{Findings, Tree};
+use super::sources::Sources;
 use super::yaml;
 
 /// Largest file that is read, in bytes: room for ten thousand keys.
@@ -42,11 +42,7 @@ impl Config {
         Self::parse_noting(text, environment, &mut Sources::default())
     }
 
-    fn parse_noting(
-        text: &str,
-        environment: &Environment,
-        sources: &mut Sources,
-    ) -> Result<Self, Problems> {
+    fn parse_noting(text: &str, environment: &Environment, sources: &mut Sources) -> Result<Self, Problems> {
         let shape = Shape::of_file();
         let tree: Tree = yaml::read(text)?;
         let findings = Findings::of(&tree, &shape);

@@ -202,7 +202,11 @@ fn sessions(sessions: &Sessions) -> Node {
 }
 
 fn redis(redis: &Redis) -> Node {
-    section([("url", Node::Secret(redis.url.clone())), ("prefix", text(&redis.prefix)), ("timeout", duration(redis.timeout))])
+    section([
+        ("url", Node::Secret(redis.url.clone())),
+        ("prefix", text(&redis.prefix)),
+        ("timeout", duration(redis.timeout)),
+    ])
 }
 
 fn allowance(limits: &Allowance) -> Node {

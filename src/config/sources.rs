@@ -20,6 +20,15 @@ impl Sources {
         read
     }
 
+    /// Takes what was read now in the place of what was read before. If the reading ended early, the files that it did
+    /// not come to are looked at further.
+    pub fn renew(&mut self, read: Self) {
+        let before = std::mem::replace(self, read);
+        let is_new = |path: &PathBuf| !self.0.iter().any(|(other, _)| other == path);
+        let rest: Vec<_> = before.0.into_iter().filter(|(path, _)| is_new(path)).collect();
+        self.0.extend(rest);
+    }
+
     /// Reads all files again; those that hold something else now are remembered so.
     pub fn look(&mut self) -> bool {
         let mut is_changed = false;

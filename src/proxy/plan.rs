@@ -75,7 +75,8 @@ pub(super) async fn make(
     }
     let mut request = ChatRequest::parse(body)?;
     exchange.record.is_stream = request.stream;
-    let route = worker.snapshot.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));
+    let route =
+        worker.snapshot.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));
     let route = Arc::clone(route.ok_or_else(|| Error::model_not_found(&request.model))?);
     exchange.record.alias = Some(Arc::clone(&route.alias));
     let user = hints.user.as_deref().or(request.user.as_deref());

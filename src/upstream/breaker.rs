@@ -205,7 +205,11 @@ impl Breakers {
 
     /// For a new configuration: apps that stay keep what is known of them.
     #[must_use]
-    pub fn renewed<'a>(&self, settings: config::Breaker, apps: impl Iterator<Item = (&'a AppId, &'a Arc<str>)>) -> Self {
+    pub fn renewed<'a>(
+        &self,
+        settings: config::Breaker,
+        apps: impl Iterator<Item = (&'a AppId, &'a Arc<str>)>,
+    ) -> Self {
         let mut breakers = HashMap::new();
         for (app, alias) in apps.filter(|_| settings.failures.is_some()) {
             breakers.entry(app.clone()).or_insert_with(|| {
@@ -273,7 +277,11 @@ impl Permit {
         if self.is_probe {
             return breaker.change(Machine::probe_succeeded).1;
         }
-        if breaker.core.is_quiet.load(Ordering::Acquire) { None } else { breaker.change(Machine::succeeded).1 }
+        if breaker.core.is_quiet.load(Ordering::Acquire) {
+            None
+        } else {
+            breaker.change(Machine::succeeded).1
+        }
     }
 
     /// It failed.

@@ -3,8 +3,8 @@
 
 use super::environment::Environment;
 use super::problem::{Problem, Problems};
-use super::sources::Sources;
 use super::raw::{RawConfig, RawParameters, RawTelemetry};
+use super::sources::Sources;
 use super::{Config, LogFormat, Telemetry};
 use crate::translate::request::{OnParameter, Parameters};
 
