@@ -7,6 +7,7 @@ mod admission;
 mod call;
 pub mod caller;
 pub mod chat;
+mod choices;
 mod error;
 mod exchange;
 mod failed;

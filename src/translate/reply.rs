@@ -58,6 +58,21 @@ pub fn usage(given: Option<chipp::Usage>, cut: Option<Cut>, volume: Volume) -> (
     (usage, source)
 }
 
+/// The usage of several answers to one prompt: that is counted once, as OpenAI does. Then the tokens that they have
+/// cost in all, since Chipp reads the prompt for each.
+pub fn total(each: impl IntoIterator<Item = (Usage, UsageSource)>) -> (Usage, UsageSource, u64) {
+    let (mut total, mut source, mut spent) = (Usage::default(), UsageSource::Upstream, 0_u64);
+    for (usage, its_source) in each {
+        total.prompt_tokens = total.prompt_tokens.max(usage.prompt_tokens);
+        total.completion_tokens = total.completion_tokens.saturating_add(usage.completion_tokens);
+        spent = spent.saturating_add(usage.total_tokens());
+        if its_source == UsageSource::Estimated {
+            source = its_source;
+        }
+    }
+    (total, source, spent)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +97,13 @@ mod tests {
     fn a_cut_answer_is_counted_as_the_client_gets_it() {
         let cut = usage(Some(given(Some(7), Some(900))), Some(Cut::Length), VOLUME);
         assert_eq!(cut, (Usage { prompt_tokens: 7, completion_tokens: 2 }, UsageSource::Estimated));
+    }
+
+    #[test]
+    fn several_answers_have_one_prompt_and_cost_it_each() {
+        let usage = |prompt, completion| Usage { prompt_tokens: prompt, completion_tokens: completion };
+        let both = total([(usage(7, 2), UsageSource::Upstream), (usage(9, 5), UsageSource::Estimated)]);
+        assert_eq!(both, (usage(9, 7), UsageSource::Estimated, 23));
     }
 
     #[test]
