@@ -62,7 +62,7 @@ async fn spread(mut first: Call) -> Result<(Exchange, Vec<Call>), Box<Refused>> 
 
 fn absorb(exchange: &mut Exchange, calls: Vec<Call>) {
     for (index, call) in calls.into_iter().enumerate() {
-        exchange.absorb(index, call.exchange);
+        exchange.absorb(index, &call.exchange);
     }
 }
 
@@ -100,10 +100,13 @@ impl Choices {
         let lives = match try_join_all(opened).await {
             Ok(lives) => lives,
             Err(refused) => {
-                exchange.absorb(0, refused.exchange);
+                exchange.absorb(0, &refused.exchange);
                 return Err(Refused::new(refused.error, exchange));
             }
         };
+        if let Some(first) = lives.first() {
+            exchange.follow(&first.call.exchange);
+        }
         exchange.record.status = 200;
         let running = lives.len();
         let voices = lives.into_iter().enumerate().map(|(index, live)| voice(index, live));
@@ -135,7 +138,7 @@ impl Choices {
 
     fn note(&mut self, (index, aside, end): (usize, Exchange, End)) {
         self.running -= 1;
-        self.exchange.absorb(index, aside);
+        self.exchange.absorb(index, &aside);
         match end {
             Ok(usage) => self.usages.push(usage),
             Err(error) => self.broken = self.broken.take().or(Some(error)),

@@ -93,17 +93,22 @@ impl Exchange {
         Self { outcome: self.outcome, ..Self::new(self.record.aside()) }
     }
 
-    /// Takes over what one of several calls tells. The first speaks for all where the client is told one thing.
-    pub(super) fn absorb(&mut self, index: usize, aside: Self) {
+    /// Takes over what one of several calls tells.
+    pub(super) fn absorb(&mut self, index: usize, aside: &Self) {
         self.record.absorb(&aside.record);
         match (index, aside.outcome) {
-            (0, Some(outcome)) => self.set_outcome(outcome),
+            (0, _) => self.follow(aside),
             (_, Some(outcome)) => self.record.metrics().outcome(outcome.as_str()),
             (_, None) => {}
         }
-        if index == 0 {
-            self.chat_session = aside.chat_session;
+    }
+
+    /// Where the client is told one thing, the first of several calls speaks for all.
+    pub(super) fn follow(&mut self, first: &Self) {
+        if let Some(outcome) = first.outcome {
+            self.set_outcome(outcome);
         }
+        self.chat_session.clone_from(&first.chat_session);
     }
 
     /// The answer is complete: that is for the log and the limits, which have no more to do with the request then.
