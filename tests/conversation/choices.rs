@@ -15,7 +15,7 @@ struct Choices {
     status: u16,
     outcome: String,
     /// By index: the text, and why it ended.
-    choices: BTreeMap<u64, (String, Option<String>)>,
+    answers: BTreeMap<u64, (String, Option<String>)>,
     usage: Value,
     /// With the end that an answer has.
     is_complete: bool,
@@ -43,7 +43,7 @@ fn ask(world: &World, chat: &Chat, n: u64, how: How) -> Choices {
     let mut all = Choices {
         status: 200,
         outcome: String::new(),
-        choices: BTreeMap::new(),
+        answers: BTreeMap::new(),
         usage: Value::Null,
         is_complete: false,
         requests: Vec::new(),
@@ -57,7 +57,7 @@ fn ask(world: &World, chat: &Chat, n: u64, how: How) -> Choices {
             for choice in answer.json["choices"].as_array().into_iter().flatten() {
                 let text = choice["message"]["content"].as_str().unwrap().to_owned();
                 let reason = choice["finish_reason"].as_str().map(str::to_owned);
-                all.choices.insert(choice["index"].as_u64().unwrap(), (text, reason));
+                all.answers.insert(choice["index"].as_u64().unwrap(), (text, reason));
             }
         }
         Streamed => {
@@ -75,7 +75,7 @@ fn ask(world: &World, chat: &Chat, n: u64, how: How) -> Choices {
                     all.usage = chunk["usage"].clone();
                 }
                 for choice in chunk["choices"].as_array().into_iter().flatten() {
-                    let (text, reason) = all.choices.entry(choice["index"].as_u64().unwrap()).or_default();
+                    let (text, reason) = all.answers.entry(choice["index"].as_u64().unwrap()).or_default();
                     assert!(reason.is_none(), "something after its end: {chunk}");
                     text.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
                     *reason = choice["finish_reason"].as_str().map(str::to_owned);
@@ -96,11 +96,11 @@ fn whichever_is_gone_on_with_is_remembered() {
         chat.user("hi");
         let got = ask(&world, &chat, 3, how);
         assert!(got.is_complete && got.outcome == "new" && got.sent() == [1, 1, 1], "{got:#?}");
-        assert_eq!(got.choices.keys().copied().collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(got.answers.keys().copied().collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(got.sessions().len(), 3);
         // Equal answers: each of the three finds a session of its own.
         let mut used = HashSet::new();
-        for (text, reason) in got.choices.values() {
+        for (text, reason) in got.answers.values() {
             assert_eq!(reason.as_deref(), Some("stop"));
             let mut chat = chat.clone();
             chat.assistant(text);
@@ -122,7 +122,7 @@ fn one_goes_on_in_the_session_and_the_others_replay() {
         assert!(got.is_complete && got.outcome == "continued" && got.sent() == [1, 3, 3], "{got:#?}");
         assert!(got.sessions().contains(first.session()) && got.sessions().len() == 3);
         // Now three are kept that hold the same: all three go on.
-        chat.assistant(&got.choices[&1].0);
+        chat.assistant(&got.answers[&1].0);
         chat.user("tell me more");
         let got = ask(&world, &chat, 3, how);
         assert!(got.is_complete && got.outcome == "continued" && got.sent() == [1, 1, 1], "{got:#?}");
@@ -153,11 +153,11 @@ fn every_answer_is_cut() {
         chat.body["max_tokens"] = json!(1);
         chat.user("hi");
         let got = ask(&world, &chat, 2, how);
-        for (text, reason) in got.choices.values() {
+        for (text, reason) in got.answers.values() {
             assert_eq!((text.len(), reason.as_deref()), (4, Some("length")));
         }
         // Chipp said more than the client has: neither session is gone on with.
-        chat.assistant(&got.choices[&0].0);
+        chat.assistant(&got.answers[&0].0);
         world.say(&mut chat, "and now?", how).is("replayed", 3);
     }
 }
@@ -170,7 +170,7 @@ fn one_that_fails_before_the_first_byte_fails_the_request() {
         chat.user("hi");
         // The app refuses a message until it comes again.
         let got = ask(&world, &chat, 2, how);
-        assert_eq!((got.status, got.choices.len()), (429, 0), "{got:#?}");
+        assert_eq!((got.status, got.answers.len()), (429, 0), "{got:#?}");
     }
 }
 
@@ -188,7 +188,7 @@ fn one_that_breaks_later_lets_the_others_speak_on() {
     relay.cut_one();
     let got = ask(&world, &chat, 3, Streamed);
     assert!(got.status == 200 && !got.is_complete, "{got:#?}");
-    let (ended, broken): (Vec<_>, Vec<_>) = got.choices.values().partition(|(_, reason)| reason.is_some());
+    let (ended, broken): (Vec<_>, Vec<_>) = got.answers.values().partition(|(_, reason)| reason.is_some());
     assert_eq!((ended.len(), broken.len()), (2, 1), "{got:#?}");
     assert!(!broken[0].0.is_empty() && ended[0].0.starts_with(&broken[0].0), "{got:#?}");
     // The two that the client has whole are remembered.
