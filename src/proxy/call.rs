@@ -10,7 +10,6 @@ use crate::chipp::{self, ErrorKind, Failure};
 use crate::ids::ChatSessionId;
 use crate::limits::Owed;
 use crate::openai::Error;
-use crate::openai::usage::Usage;
 use crate::proxy::exchange::{Exchange, Hints, Refused};
 use crate::proxy::failed::Failed;
 use crate::proxy::plan::{self, Ask, Attempt};
@@ -19,7 +18,6 @@ use crate::session::Outcome;
 use crate::telemetry;
 use crate::translate;
 use crate::translate::failure::{Facts, KeyOwner};
-use crate::translate::reply::{UsageSource, Volume};
 use crate::upstream;
 use crate::upstream::breaker::{Change, Permit};
 use crate::upstream::retry::Session;
@@ -158,12 +156,6 @@ impl Call {
         if self.worker.shared.config.sessions.expose && is_kept {
             self.exchange.chat_session = named.or(self.attempt.session()).cloned();
         }
-    }
-
-    /// What an answer of so many bytes has cost.
-    pub(super) fn usage(&self, given: Option<chipp::Usage>, answer_bytes: usize) -> (Usage, UsageSource) {
-        let volume = Volume { prompt_bytes: self.ask.prompt_bytes, answer_bytes };
-        translate::reply::usage(given, self.ask.cutter.cut(), volume)
     }
 
     /// Refuses, with the turn dropped in doubt unless it was settled before.

@@ -135,7 +135,7 @@ impl Call {
         }
         self.settle(reply.finish, reply.session, &content).await;
         Concluded {
-            usage: self.usage(reply.usage, content.len()),
+            usage: self.usage(reply.usage, &content).await,
             finish_reason: translate::reply::finish_reason(reply.finish, self.ask.cutter.cut()),
             content,
         }

@@ -220,7 +220,7 @@ impl Live {
         let reason = translate::reply::finish_reason(end.reason, self.call.ask.cutter.cut());
         self.writer.finish(reason, out);
         self.count_skipped();
-        self.end = Some(Ok(self.call.usage(self.usage, self.answer.len())));
+        self.end = Some(Ok(self.call.usage(self.usage, &self.answer).await));
         self.phase = end.then;
     }
 

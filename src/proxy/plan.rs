@@ -126,10 +126,14 @@ impl Ask {
             turn.forget();
             attempt.accept = accept(shared, self.accept, turn);
         }
-        let request = ChatRequest::parse(&self.body)?;
-        let messages = translate::request::messages(request.messages, &attempt.route)?;
+        let messages = self.messages(&attempt.route)?;
         attempt.body = request_body(&attempt.route, attempt.accept, None, &messages);
         Ok(())
+    }
+
+    /// The whole history.
+    pub(super) fn messages(&self, route: &Route) -> Result<Vec<chipp::Message<'_>>, Error> {
+        translate::request::messages(ChatRequest::parse(&self.body)?.messages, route)
     }
 
     /// The same for another choice: in a session of its own, be it one that is kept and holds as much, or a new one.

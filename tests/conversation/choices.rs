@@ -134,8 +134,8 @@ fn the_prompt_is_counted_once_and_the_answers_all() {
     let world = World::start();
     let mut chat = Chat::new("gpt-4o");
     chat.user("hi");
-    let one = ask(&world, &chat, 1, Plain);
     for how in BOTH {
+        let one = ask(&world, &chat, 1, how);
         let three = ask(&world, &chat, 3, how);
         let count = |usage: &Value, field: &str| usage[field].as_u64().unwrap();
         assert_eq!(three.usage["prompt_tokens"], one.usage["prompt_tokens"]);
