@@ -16,12 +16,14 @@ use crate::api::ReloadRequest;
 use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::proxy::{SWEEP_INTERVAL, Shared, Worker};
+use crate::telemetry::Dial;
 use crate::upstream::{self, Client};
 
 mod listener;
 mod reload;
 mod watch;
 
+use reload::Keeper;
 pub use reload::Origin;
 
 /// How long streams may take to end when they are told to.
@@ -35,7 +37,7 @@ pub struct Application {
     admin: Option<SocketAddr>,
     server: ServerPair,
     certificate: Option<Certificate>,
-    origin: Option<Origin>,
+    keeper: Option<Keeper>,
     asked: mpsc::Receiver<ReloadRequest>,
 }
 
@@ -76,16 +78,17 @@ impl Application {
             admin: admin_at,
             server: ServerPair { public, admin },
             certificate,
-            origin: None,
+            keeper: None,
             asked,
         })
     }
 
-    /// Takes its configuration anew from where it came, when that changes.
-    #[must_use]
-    pub fn follow(mut self, origin: Origin) -> Self {
-        self.origin = Some(origin);
-        self
+    /// Takes its configuration anew from where it came, when that changes, and when SIGHUP or `POST /reload` ask for it.
+    ///
+    /// # Errors
+    /// SIGHUP cannot be listened to.
+    pub fn follow(self, origin: Origin, dial: Dial) -> io::Result<Self> {
+        Ok(Self { keeper: Some(Keeper::new(origin, dial)?), ..self })
     }
 
     /// Where clients connect.
@@ -125,8 +128,10 @@ impl Application {
             let metrics = Arc::clone(&shared.metrics);
             background.0.push(actix_rt::spawn(watch::certificate(certificate, metrics)));
         }
-        if let Some(origin) = self.origin {
-            background.0.push(actix_rt::spawn(reload::keep(origin, Arc::clone(&shared), self.asked)));
+        match self.keeper {
+            Some(keeper) => background.0.push(actix_rt::spawn(keeper.keep(Arc::clone(&shared), self.asked))),
+            // Whoever asks is told so, and does not wait.
+            None => drop(self.asked),
         }
         tokio::select! {
             () = stop => drain(&shared).await,

@@ -179,6 +179,8 @@ pub struct ClientKey {
     pub models: Option<Vec<String>>,
     /// First second (Unix time) at which it is no longer good.
     pub expires: Option<u64>,
+    /// It is not good at present.
+    pub disabled: bool,
     /// Whether its identity and conversation headers are believed.
     pub trust_user: bool,
     /// `limits` of this key, instead of `limits.key`.
@@ -251,8 +253,26 @@ pub struct Limits {
 pub struct Telemetry {
     /// The form of the log.
     pub log: LogFormat,
+    /// How much of its own the proxy tells in the log, if `RUST_LOG` does not say so.
+    pub level: LogLevel,
     /// Whether requests and answers are logged, word for word.
     pub content: bool,
+}
+
+/// `telemetry.level`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What could not be served for a reason that an operator should see to.
+    Error,
+    /// And what goes on in spite of something.
+    Warn,
+    /// And a line for each request.
+    #[default]
+    Info,
+    /// And steps on the way.
+    Debug,
+    /// All there is.
+    Trace,
 }
 
 /// `telemetry.log`.

@@ -65,6 +65,7 @@ impl Config {
                 "telemetry",
                 section([
                     ("log", text(word(self.telemetry.log))),
+                    ("level", text(word(self.telemetry.level))),
                     ("content", Node::Bool(self.telemetry.content)),
                     ("otlp", text("off")),
                 ]),
@@ -184,6 +185,7 @@ fn client_key(key: &ClientKey) -> Node {
         let moment = UNIX_EPOCH + Duration::from_secs(expires);
         keys.push(("expires", text(humantime::format_rfc3339_seconds(moment))));
     }
+    keys.push(("disabled", Node::Bool(key.disabled)));
     keys.push(("trust_user", Node::Bool(key.trust_user)));
     keys.extend(key.limits.map(|limits| ("limits", allowance(&limits))));
     section(keys)

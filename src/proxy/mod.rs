@@ -135,7 +135,10 @@ impl Shared {
     /// whoever has used some of a limit has used it still.
     pub fn renew(&self, config: Config) {
         let apps = config.models.routes().map(|route| (&route.app, &route.alias));
-        let breakers = self.snapshot().breakers.renewed(config.upstream.breaker, apps);
+        let before = self.snapshot();
+        let breakers = before.breakers.renewed(config.upstream.breaker, apps);
+        let is_gone = |alias: &&Arc<str>| !breakers.aliases().any(|other| other == *alias);
+        before.breakers.aliases().filter(is_gone).for_each(|alias| self.metrics.breaker_gone(alias));
         self.limits.renew(config.limits);
         self.snapshot.store(Arc::new(Snapshot { config, breakers }));
     }

@@ -270,6 +270,11 @@ impl Metrics {
         self.breaker_changes.get_or_create(&BreakerLabels { alias: Arc::clone(alias), to }).inc();
     }
 
+    /// There is no such breaker any more.
+    pub fn breaker_gone(&self, alias: &Arc<str>) {
+        self.breaker_states.remove(&AliasLabels { alias: Arc::clone(alias) });
+    }
+
     /// Whether Redis is there.
     pub fn redis_up(&self, is_up: bool) {
         self.redis_up.set(is_up.into());
@@ -286,9 +291,9 @@ impl Metrics {
         self.certificate_reloads.get_or_create(&ResultLabels { result }).inc();
     }
 
-    /// Another configuration is in use, since this Unix time.
-    pub fn config_renewed(&self, now: u64) {
-        self.config_reloads.get_or_create(&ResultLabels { result: "renewed" }).inc();
+    /// The configuration was read again and is in use, since this Unix time: `renewed`, or `unchanged`.
+    pub fn config_read(&self, result: &'static str, now: u64) {
+        self.config_reloads.get_or_create(&ResultLabels { result }).inc();
         self.config_is_good.set(1);
         self.config_renewed_at.set(i64::try_from(now).unwrap_or(i64::MAX));
     }

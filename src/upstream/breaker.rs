@@ -223,6 +223,11 @@ impl Breakers {
         Self(breakers)
     }
 
+    /// What the apps are called.
+    pub fn aliases(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.values().map(|breaker| &breaker.alias)
+    }
+
     /// Whether the app is in order, as far as is known.
     pub fn is_closed(&self, app: &AppId) -> bool {
         self.0.get(app).is_none_or(|breaker| breaker.core.is_closed.load(Ordering::Acquire))

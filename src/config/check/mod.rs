@@ -5,7 +5,7 @@ use super::environment::Environment;
 use super::problem::{Problem, Problems};
 use super::raw::{RawConfig, RawParameters, RawTelemetry};
 use super::sources::Sources;
-use super::{Config, LogFormat, Telemetry};
+use super::{Config, LogFormat, LogLevel, Telemetry};
 use crate::translate::request::{OnParameter, Parameters};
 
 mod auth;
@@ -61,6 +61,7 @@ fn telemetry(reader: &mut Reader<'_>, raw: &RawTelemetry) -> Telemetry {
     }
     Telemetry {
         log: reader.value("telemetry.log", raw.log.as_ref()).or(LogFormat::Json),
+        level: reader.value("telemetry.level", raw.level.as_ref()).or(LogLevel::Info),
         content: reader.value("telemetry.content", raw.content.as_ref()).or(false),
     }
 }
