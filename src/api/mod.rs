@@ -93,5 +93,9 @@ async fn serve(
         Endpoint::ChatCompletions => chat::create(worker, caller, exchange, request, payload).await,
         Endpoint::Models => models::list(worker, caller, exchange),
         Endpoint::Model(name) => models::retrieve(worker, caller, exchange, &name),
+        Endpoint::NotOffered(what) => {
+            let error = Error::not_offered(request.method().as_str(), request.path(), what);
+            respond::refused(Refused::new(error, exchange))
+        }
     }
 }

@@ -69,6 +69,16 @@ impl Error {
         Self::new(404, ErrorType::InvalidRequest, Some("unknown_url"), message)
     }
 
+    /// 404: a route of OpenAI's that this service has nothing for; `what` as in "Chipp has no …".
+    pub fn not_offered(method: &str, path: &str, what: &str) -> Self {
+        let message = format!(
+            "Invalid URL ({} {}): Chipp has no {what}. This service offers chat completions and models.",
+            Excerpt(method),
+            Excerpt(path)
+        );
+        Self::new(404, ErrorType::InvalidRequest, Some("unknown_url"), message)
+    }
+
     /// 405: the route exists for other methods (which belong into `Allow`).
     pub fn method_not_supported(method: &str, path: &str) -> Self {
         let message = format!("Not allowed to {} on {}.", Excerpt(method), Excerpt(path));

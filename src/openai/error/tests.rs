@@ -26,6 +26,7 @@ fn table() -> Vec<Row> {
         (Error::unsupported_parameter("seed", "Leave it out."), 400, INVALID, Some("seed"), Some("unsupported_parameter")),
         (Error::unsupported_value("n", "2", "Use 1."), 400, INVALID, Some("n"), Some("unsupported_value")),
         (Error::unknown_url("POST", "/v1/foo"), 404, INVALID, None, Some("unknown_url")),
+        (Error::not_offered("POST", "/v1/files", "files"), 404, INVALID, None, Some("unknown_url")),
         (Error::method_not_supported("GET", "/v1/x"), 405, INVALID, None, Some("method_not_supported")),
         (Error::session_not_found(), 404, INVALID, None, Some("session_not_found")),
         (Error::session_busy(second), 409, INVALID, None, Some("session_busy")),
