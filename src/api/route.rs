@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use actix_web::http::Method;
 use percent_encoding::percent_decode_str;
 
+use crate::api::unsupported::{self, Unsupported};
+
 /// What can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint<'a> {
@@ -15,32 +17,7 @@ pub(super) enum Endpoint<'a> {
     Models,
     /// `GET models/{id}`
     Model(Cow<'a, str>),
-    /// What OpenAI has and Chipp has not, whatever the method; named as in a sentence.
-    NotOffered(&'static str),
 }
-
-/// The first piece of each such path, and what is found there.
-const NOT_OFFERED: &[(&str, &str)] = &[
-    ("assistants", "assistants"),
-    ("audio", "audio"),
-    ("batches", "batches"),
-    ("chatkit", "ChatKit"),
-    ("containers", "containers"),
-    ("embeddings", "embeddings"),
-    ("evals", "evals"),
-    ("files", "files"),
-    ("fine_tuning", "fine-tuning"),
-    ("images", "image generation"),
-    ("moderations", "moderations"),
-    ("organization", "organization API"),
-    ("projects", "projects API"),
-    ("realtime", "realtime API"),
-    ("skills", "skills"),
-    ("threads", "threads"),
-    ("uploads", "uploads"),
-    ("vector_stores", "vector stores"),
-    ("videos", "videos"),
-];
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +29,8 @@ pub(super) enum Routed<'a> {
         /// For the header `Allow`.
         allow: &'static str,
     },
+    /// Nowhere: OpenAI has it, whatever the method, and Chipp has not.
+    Unsupported(&'static Unsupported),
     /// Nowhere.
     Unknown,
 }
@@ -62,7 +41,8 @@ impl Routed<'_> {
         match self {
             Self::To(Endpoint::ChatCompletions) => "chat.completions",
             Self::To(Endpoint::Models | Endpoint::Model(_)) => "models",
-            Self::To(Endpoint::NotOffered(_)) | Self::WrongMethod { .. } | Self::Unknown => "none",
+            Self::Unsupported(_) => "unsupported",
+            Self::WrongMethod { .. } | Self::Unknown => "none",
         }
     }
 }
@@ -82,14 +62,9 @@ pub(super) fn route<'a>(method: &Method, path: &'a str) -> Routed<'a> {
                 Routed::To(Endpoint::Model(percent_decode_str(name).decode_utf8_lossy()))
             }
             Some(_) => Routed::WrongMethod { allow: "GET, HEAD" },
-            None => not_offered(below).map_or(Routed::Unknown, |what| Routed::To(Endpoint::NotOffered(what))),
+            None => unsupported::find(below).map_or(Routed::Unknown, Routed::Unsupported),
         },
     }
-}
-
-fn not_offered(below: &str) -> Option<&'static str> {
-    let first = below.split('/').next()?;
-    NOT_OFFERED.iter().find(|(piece, _)| *piece == first).map(|(_, what)| *what)
 }
 
 #[cfg(test)]
@@ -114,23 +89,6 @@ mod tests {
             ("/models/%E4%BD%A0", "你"),
         ] {
             assert_eq!(route(&Method::GET, path), Routed::To(Endpoint::Model(name.into())), "{path}");
-        }
-    }
-
-    #[test]
-    fn what_chipp_has_not_is_known_by_its_first_piece() {
-        for (path, what) in [
-            ("/v1/embeddings", "embeddings"),
-            ("/embeddings/", "embeddings"),
-            ("/v1/audio/speech", "audio"),
-            ("/v1/threads/t_1/runs/r_1", "threads"),
-        ] {
-            for method in [Method::GET, Method::POST, Method::DELETE] {
-                assert_eq!(route(&method, path), Routed::To(Endpoint::NotOffered(what)), "{method} {path}");
-            }
-        }
-        for path in ["/v1/embedding", "/v1/embeddingsx", "/v1//embeddings", "/v1/x/files", "/v2/files"] {
-            assert_eq!(route(&Method::POST, path), Routed::Unknown, "{path}");
         }
     }
 

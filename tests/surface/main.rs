@@ -29,6 +29,7 @@ mod shutdown;
 mod slots;
 mod streams;
 mod tls;
+mod unsupported;
 mod wire;
 
 use chipp_proxy::config::{Config, Environment};

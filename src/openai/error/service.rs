@@ -69,14 +69,12 @@ impl Error {
         Self::new(404, ErrorType::InvalidRequest, Some("unknown_url"), message)
     }
 
-    /// 404: a route of OpenAI's that this service has nothing for; `what` as in "Chipp has no …".
-    pub fn not_offered(method: &str, path: &str, what: &str) -> Self {
-        let message = format!(
-            "Invalid URL ({} {}): Chipp has no {what}. This service offers chat completions and models.",
-            Excerpt(method),
-            Excerpt(path)
-        );
-        Self::new(404, ErrorType::InvalidRequest, Some("unknown_url"), message)
+    /// 404: a route of OpenAI's that this service has nothing for; `what` as in "Chipp has no …", `instead` a full
+    /// sentence for the client's developer.
+    pub fn unsupported_endpoint(method: &str, path: &str, what: &str, instead: &str) -> Self {
+        let (method, path) = (Excerpt(method), Excerpt(path));
+        let message = format!("Unsupported endpoint ({method} {path}): Chipp has no {what}. {instead}");
+        Self::new(404, ErrorType::InvalidRequest, Some("unsupported_endpoint"), message)
     }
 
     /// 405: the route exists for other methods (which belong into `Allow`).
