@@ -15,6 +15,7 @@ mod auth;
 mod command_line;
 mod cors;
 mod errors;
+mod explain;
 mod failures;
 mod headers;
 mod lifecycle;

@@ -22,6 +22,31 @@ pub enum Handling {
     Refused,
 }
 
+impl Handling {
+    /// Each of them, what is best for a client first.
+    pub const ALL: [Self; 4] = [Self::Honoured, Self::Emulated, Self::Ignored, Self::Refused];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Honoured => "honoured",
+            Self::Emulated => "emulated",
+            Self::Ignored => "ignored",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// What it means, as the README and `chipp-proxy explain` have it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Honoured => "does what OpenAI says",
+            Self::Emulated => "the proxy does what Chipp does not",
+            Self::Ignored => "has no effect, and is named in x-chipp-ignored-params",
+            Self::Refused => "a 400 for values that ask for what Chipp has not",
+        }
+    }
+}
+
 /// A field of the request.
 #[derive(Clone, Copy)]
 pub struct Parameter {
