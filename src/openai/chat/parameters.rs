@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::caps::{MAX_FIELDS, MAX_MESSAGES, MAX_MODEL_CHARS, MAX_SAFETY_IDENTIFIER_CHARS, MAX_USER_CHARS};
+use super::caps::{
+    MAX_FIELDS, MAX_MESSAGES, MAX_MODEL_CHARS, MAX_SAFETY_IDENTIFIER_CHARS, MAX_SEED, MAX_USER_CHARS,
+};
 use super::tools::{self, Choice};
 use super::{ChatRequest, Message, ResponseFormat, message, options};
 use crate::openai::Error;
@@ -170,9 +172,6 @@ const EFFORTS: &[(&str, ())] =
 const TIERS: &[(&str, ())] = &[("auto", ()), ("default", ()), ("flex", ()), ("scale", ()), ("priority", ())];
 /// The schema has `in_memory`; OpenAI's SDKs were typed with a hyphen for a time.
 const RETENTIONS: &[(&str, ())] = &[("in_memory", ()), ("24h", ()), ("in-memory", ())];
-
-/// The schema's bound: the greatest 64-bit integer as JavaScript writes it.
-const MAX_SEED: i128 = 9_223_372_036_854_776_000;
 
 fn token_count(at: At<'_, '_>) -> Result<u64, Error> {
     let count = at.integer(1..=u64::MAX.into())?;
