@@ -11,9 +11,9 @@ use std::sync::Arc;
 use crate::catalog::Route;
 use crate::chipp;
 use crate::config::{Config, Strategy};
+use crate::openai::Error;
 use crate::openai::chat::{ChatRequest, Handling, PARAMETERS};
 use crate::openai::json::{self, Value};
-use crate::openai::{Error, chat};
 use crate::session::{Fingerprinter, History, Local, Mode, Outcome, ScopeParts, Store, Turn};
 use crate::translate;
 
@@ -80,8 +80,7 @@ pub fn request<'a>(
     let route =
         config.models.resolve(&request.model).ok_or_else(|| Error::model_not_found(&request.model))?;
     let ignored = translate::request::parameters(&request, route, config.parameters)?;
-    let history: Vec<chat::Message<'_>> = std::mem::take(&mut request.messages);
-    let messages = translate::request::messages(history, route)?;
+    let messages = translate::request::messages(std::mem::take(&mut request.messages), route)?;
     let parts = ScopeParts {
         credential: NOBODY,
         user: request.user.as_deref(),
