@@ -16,8 +16,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::{Application, Origin};
 use crate::config::{self, Config, Environment, LogFormat, LogLevel, Sources};
 use crate::emulator::{self, Emulator};
-use crate::sandbox;
+use crate::session::Fingerprinter;
 use crate::telemetry;
+use crate::{explain, sandbox};
 
 /// What a client key begins with, so that scanners for secrets can find it.
 const KEY_PREFIX: &str = "chipp-proxy-";
@@ -48,6 +49,8 @@ enum Command {
     Schema,
     /// Print the effective configuration, defaults filled in and secrets masked
     Config(ConfigFile),
+    /// Print what becomes of each parameter; or of one request, without sending it
+    Explain(Explain),
     /// Client keys
     #[command(subcommand)]
     Key(Key),
@@ -69,6 +72,15 @@ struct ConfigFile {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = "config.yaml")]
     config: PathBuf,
+}
+
+#[derive(Args)]
+struct Explain {
+    /// The body of a chat completion request; `-` is standard input
+    #[arg(value_name = "REQUEST.json")]
+    request: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 #[derive(Args)]
@@ -106,6 +118,10 @@ pub fn run() -> ExitCode {
         Command::Check(file) => check(&file.config, &environment),
         Command::Schema => print(&config::schema()),
         Command::Config(file) => show(&file.config, &environment),
+        Command::Explain(Explain { request: None, .. }) => print(&explain::parameter_table()),
+        Command::Explain(Explain { request: Some(request), file }) => {
+            explain_request(&request, &file.config, &environment)
+        }
         Command::Key(Key::New { name }) => new_key(&name),
         Command::Health(health) => ask_health(health.admin),
     };
@@ -176,6 +192,26 @@ fn check(file: &Path, environment: &Environment) -> anyhow::Result<()> {
 
 fn show(file: &Path, environment: &Environment) -> anyhow::Result<()> {
     print(&load(file, environment)?.show())
+}
+
+/// A refusal is printed as the client would get it, so that the two can be compared.
+fn explain_request(request: &Path, file: &Path, environment: &Environment) -> anyhow::Result<()> {
+    let config = load(file, environment)?;
+    let body = if request == Path::new("-") {
+        let mut body = Vec::new();
+        std::io::stdin().read_to_end(&mut body).map(|_| body)
+    } else {
+        std::fs::read(request)
+    };
+    let body = body.with_context(|| format!("cannot read {}", request.display()))?;
+    let fingerprinter = Fingerprinter::random().context("the system gives no randomness")?;
+    match explain::request(&body, &config, &fingerprinter) {
+        Ok(explanation) => print(&explanation.to_string()),
+        Err(error) => {
+            print(&format!("{}\n", String::from_utf8_lossy(&error.to_json())))?;
+            anyhow::bail!("the client would get this error, with status {}", error.status)
+        }
+    }
 }
 
 /// A prefix that secret scanners can match, and 256 random bits.

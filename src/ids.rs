@@ -88,18 +88,28 @@ impl RequestId {
     }
 }
 
-/// The id of an answer, `chatcmpl-…`: minted here, since Chipp's own may be missing or change in mid-stream.
+/// The id of an answer, `chatcmpl-…` or `cmpl-…`: minted here, since Chipp's own may be missing or change in mid-stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletionId(Arc<str>);
 
 impl CompletionId {
-    /// A new one: `chatcmpl-` and 32 hexadecimal digits.
+    /// A new one of a chat: `chatcmpl-` and 32 hexadecimal digits.
     pub fn mint() -> Self {
-        let mut buffer = [0_u8; uuid::fmt::Simple::LENGTH + 9];
-        let (prefix, digits) = buffer.split_at_mut(9);
-        prefix.copy_from_slice(b"chatcmpl-");
-        uuid::Uuid::new_v4().as_simple().encode_lower(digits);
-        Self(std::str::from_utf8(&buffer).unwrap_or("chatcmpl-").into())
+        Self::after("chatcmpl-")
+    }
+
+    /// A new one of a legacy completion: `cmpl-` and 32 hexadecimal digits.
+    pub fn mint_text() -> Self {
+        Self::after("cmpl-")
+    }
+
+    fn after(prefix: &str) -> Self {
+        let mut buffer = [0_u8; uuid::fmt::Simple::LENGTH + "chatcmpl-".len()];
+        let (start, rest) = buffer.split_at_mut(prefix.len());
+        start.copy_from_slice(prefix.as_bytes());
+        let length = prefix.len() + uuid::Uuid::new_v4().as_simple().encode_lower(rest).len();
+        let text = buffer.get(..length).and_then(|text| std::str::from_utf8(text).ok());
+        Self(text.unwrap_or(prefix).into())
     }
 
     /// The id as it stands on the wire.
@@ -136,5 +146,8 @@ mod tests {
         assert_eq!(RequestId::mint().as_str().len(), 36);
         assert_eq!(CompletionId::mint().as_str().len(), 41);
         assert!(CompletionId::mint().as_str().starts_with("chatcmpl-"));
+        assert_eq!(CompletionId::mint_text().as_str().len(), 37);
+        assert!(CompletionId::mint_text().as_str().starts_with("cmpl-"));
+        assert_ne!(CompletionId::mint_text(), CompletionId::mint_text());
     }
 }

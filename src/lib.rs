@@ -10,7 +10,7 @@
 //!
 //! | storey | rooms | what for |
 //! |---|---|---|
-//! | roof | `main`, [`cli`], [`app`], [`sandbox`] | wiring, signals, exit codes |
+//! | roof | `main`, [`cli`], [`app`], [`sandbox`], [`explain`] | wiring, signals, exit codes; the dry run |
 //! | 3 | [`api`] | HTTP towards clients: routes, headers, bodies, the one place where an error becomes HTTP |
 //! | 2 | [`proxy`] | the use case: one exchange from its start to its settlement |
 //! | 1 | [`session`] [`limits`] [`upstream`] [`redis`] [`config`] [`telemetry`] [`certificate`] | state and IO, at their rims only |
@@ -63,6 +63,7 @@ pub mod chipp;
 pub mod cli;
 pub mod config;
 pub mod emulator;
+pub mod explain;
 pub mod ids;
 pub mod limits;
 pub mod openai;

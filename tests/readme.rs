@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chipp_proxy::config::{Config, Environment};
-use chipp_proxy::openai::chat::{Handling, PARAMETERS};
+use chipp_proxy::openai::chat::PARAMETERS;
 use chipp_proxy::telemetry::Metrics;
 
 const README: &str = include_str!("../README.md");
@@ -14,11 +14,6 @@ const README: &str = include_str!("../README.md");
 fn yaml_blocks() -> Vec<&'static str> {
     let after_opening = README.split("```yaml\n").skip(1);
     after_opening.filter_map(|text| text.split("\n```").next()).collect()
-}
-
-/// The words in backticks of a line.
-fn quoted(line: &str) -> BTreeSet<&str> {
-    line.split('`').skip(1).step_by(2).collect()
 }
 
 #[test]
@@ -38,18 +33,20 @@ fn every_configuration_is_right() {
 }
 
 #[test]
-fn the_table_of_parameters_is_the_programs() {
-    for (word, handling) in [
-        ("honoured", Handling::Honoured),
-        ("emulated", Handling::Emulated),
-        ("ignored", Handling::Ignored),
-        ("refused", Handling::Refused),
-    ] {
-        let row = README.lines().find(|line| line.starts_with(&format!("| {word} |"))).unwrap();
-        let parameters = PARAMETERS.iter().filter(|parameter| parameter.handling == handling);
-        let expected: BTreeSet<&str> = parameters.map(|parameter| parameter.name).collect();
-        assert_eq!(quoted(row), expected, "{word}");
-    }
+fn the_table_of_parameters_is_what_explain_prints() {
+    let program = env!("CARGO_BIN_EXE_chipp-proxy");
+    let output = std::process::Command::new(program).arg("explain").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let after = README.split("<!-- what `chipp-proxy explain` prints -->\n").nth(1).unwrap();
+    let told = after.split("<!-- its end -->").next().unwrap();
+    assert_eq!(told, String::from_utf8(output.stdout).unwrap());
+    // And nothing is told of twice, or not at all.
+    let mut rows: Vec<&str> =
+        told.lines().skip(2).flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+    rows.sort_unstable();
+    let mut names: Vec<&str> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
+    names.sort_unstable();
+    assert_eq!(rows, names);
 }
 
 #[test]

@@ -49,8 +49,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("api", &["openai", "catalog", "ids", "config", "session", "telemetry", "proxy"]),
     ("emulator", &["ids"]),
     ("sandbox", &["config", "emulator"]),
+    ("explain", &["openai", "chipp", "translate", "catalog", "config", "session"]),
     ("app", &["api", "certificate", "config", "proxy", "telemetry", "upstream"]),
-    ("cli", &["app", "config", "emulator", "sandbox", "telemetry"]),
+    ("cli", &["app", "config", "emulator", "explain", "sandbox", "session", "telemetry"]),
     ("lib", &[]),
     ("main", &[]),
 ];

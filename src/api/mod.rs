@@ -15,6 +15,7 @@ mod request_id;
 mod respond;
 mod route;
 mod shield;
+mod unsupported;
 
 use std::rc::Rc;
 
@@ -68,6 +69,11 @@ async fn dispatch(
             let mut response = respond::refused(Refused::new(error, exchange));
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
             return response;
+        }
+        Routed::Unsupported(entry) => {
+            let (what, instead) = (entry.what, entry.instead);
+            let error = Error::unsupported_endpoint(request.method().as_str(), request.path(), what, instead);
+            return respond::refused(Refused::new(error, exchange));
         }
         Routed::Unknown => {
             let error = Error::unknown_url(request.method().as_str(), request.path());

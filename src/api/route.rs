@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use actix_web::http::Method;
 use percent_encoding::percent_decode_str;
 
+use crate::api::unsupported::{self, Unsupported};
+
 /// What can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint<'a> {
@@ -27,6 +29,8 @@ pub(super) enum Routed<'a> {
         /// For the header `Allow`.
         allow: &'static str,
     },
+    /// Nowhere: OpenAI has it, whatever the method, and Chipp has not.
+    Unsupported(&'static Unsupported),
     /// Nowhere.
     Unknown,
 }
@@ -37,6 +41,7 @@ impl Routed<'_> {
         match self {
             Self::To(Endpoint::ChatCompletions) => "chat.completions",
             Self::To(Endpoint::Models | Endpoint::Model(_)) => "models",
+            Self::Unsupported(_) => "unsupported",
             Self::WrongMethod { .. } | Self::Unknown => "none",
         }
     }
@@ -57,7 +62,7 @@ pub(super) fn route<'a>(method: &Method, path: &'a str) -> Routed<'a> {
                 Routed::To(Endpoint::Model(percent_decode_str(name).decode_utf8_lossy()))
             }
             Some(_) => Routed::WrongMethod { allow: "GET, HEAD" },
-            None => Routed::Unknown,
+            None => unsupported::find(below).map_or(Routed::Unknown, Routed::Unsupported),
         },
     }
 }

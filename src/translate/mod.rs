@@ -7,3 +7,4 @@ pub mod cut;
 pub mod failure;
 pub mod reply;
 pub mod request;
+pub mod text_completion;

@@ -139,9 +139,8 @@ fn paths_and_methods() {
         ("GET", "/"),
         ("GET", "/v1"),
         ("POST", "/v1/foo"),
-        ("POST", "/v1/embeddings"),
         ("POST", "/v2/chat/completions"),
-        ("GET", "/v1/chat/completions/chatcmpl-1"),
+        ("POST", "/v1/embeddingsx"),
         ("GET", "/metrics"),
         ("OPTIONS", "*"),
     ] {

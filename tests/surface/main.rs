@@ -15,6 +15,7 @@ mod auth;
 mod command_line;
 mod cors;
 mod errors;
+mod explain;
 mod failures;
 mod headers;
 mod lifecycle;
@@ -30,6 +31,7 @@ mod shutdown;
 mod slots;
 mod streams;
 mod tls;
+mod unsupported;
 mod wire;
 
 use chipp_proxy::config::{Config, Environment};

@@ -3,13 +3,15 @@
 /// Messages of one request; a conversation of months has hundreds.
 pub(super) const MAX_MESSAGES: usize = 10_000;
 /// Fields of the body; OpenAI knows about forty.
-pub(super) const MAX_FIELDS: usize = 128;
+pub(in crate::openai) const MAX_FIELDS: usize = 128;
 /// Characters of `model`, which every chunk repeats.
-pub(super) const MAX_MODEL_CHARS: usize = 256;
+pub(in crate::openai) const MAX_MODEL_CHARS: usize = 256;
 /// Characters of `user`; OpenAI names no bound, some clients put several ids into it.
-pub(super) const MAX_USER_CHARS: usize = 512;
+pub(in crate::openai) const MAX_USER_CHARS: usize = 512;
 /// Characters of `safety_identifier` (OpenAI's).
 pub(super) const MAX_SAFETY_IDENTIFIER_CHARS: usize = 64;
+/// Bound of `seed`, up and down (OpenAI's): the greatest 64-bit integer as JavaScript writes it.
+pub(in crate::openai) const MAX_SEED: i128 = 9_223_372_036_854_776_000;
 /// Sequences in `stop` (OpenAI's).
 pub(super) const MAX_STOPS: usize = 4;
 /// Characters of one stop sequence: as many are held back from a stream.

@@ -6,7 +6,8 @@
 //! come back with all that other servers put into them), empty stop sequences, an assistant without content.
 //! Whether what is asked for can be done is decided elsewhere; here only whether it is well asked.
 
-mod caps;
+pub(in crate::openai) mod caps;
+pub(in crate::openai) mod legacy;
 mod message;
 mod options;
 mod parameters;

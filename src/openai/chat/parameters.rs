@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::caps::{MAX_FIELDS, MAX_MESSAGES, MAX_MODEL_CHARS, MAX_SAFETY_IDENTIFIER_CHARS, MAX_USER_CHARS};
+use super::caps::{
+    MAX_FIELDS, MAX_MESSAGES, MAX_MODEL_CHARS, MAX_SAFETY_IDENTIFIER_CHARS, MAX_SEED, MAX_USER_CHARS,
+};
 use super::tools::{self, Choice};
 use super::{ChatRequest, Message, ResponseFormat, message, options};
 use crate::openai::Error;
@@ -20,6 +22,31 @@ pub enum Handling {
     Ignored,
     /// Values that ask for more than one plain text are 400, unless the alias's settings ignore them.
     Refused,
+}
+
+impl Handling {
+    /// Each of them, what is best for a client first.
+    pub const ALL: [Self; 4] = [Self::Honoured, Self::Emulated, Self::Ignored, Self::Refused];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Honoured => "honoured",
+            Self::Emulated => "emulated",
+            Self::Ignored => "ignored",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// What it means, as the README and `chipp-proxy explain` have it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Honoured => "does what OpenAI says",
+            Self::Emulated => "the proxy does what Chipp does not",
+            Self::Ignored => "has no effect, and is named in x-chipp-ignored-params",
+            Self::Refused => "a 400 for values that ask for what Chipp has not",
+        }
+    }
 }
 
 /// A field of the request.
@@ -145,9 +172,6 @@ const EFFORTS: &[(&str, ())] =
 const TIERS: &[(&str, ())] = &[("auto", ()), ("default", ()), ("flex", ()), ("scale", ()), ("priority", ())];
 /// The schema has `in_memory`; OpenAI's SDKs were typed with a hyphen for a time.
 const RETENTIONS: &[(&str, ())] = &[("in_memory", ()), ("24h", ()), ("in-memory", ())];
-
-/// The schema's bound: the greatest 64-bit integer as JavaScript writes it.
-const MAX_SEED: i128 = 9_223_372_036_854_776_000;
 
 fn token_count(at: At<'_, '_>) -> Result<u64, Error> {
     let count = at.integer(1..=u64::MAX.into())?;

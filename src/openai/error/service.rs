@@ -69,6 +69,14 @@ impl Error {
         Self::new(404, ErrorType::InvalidRequest, Some("unknown_url"), message)
     }
 
+    /// 404: a route of OpenAI's that this service has nothing for; `what` as in "Chipp has no …", `instead` a full
+    /// sentence for the client's developer.
+    pub fn unsupported_endpoint(method: &str, path: &str, what: &str, instead: &str) -> Self {
+        let (method, path) = (Excerpt(method), Excerpt(path));
+        let message = format!("Unsupported endpoint ({method} {path}): Chipp has no {what}. {instead}");
+        Self::new(404, ErrorType::InvalidRequest, Some("unsupported_endpoint"), message)
+    }
+
     /// 405: the route exists for other methods (which belong into `Allow`).
     pub fn method_not_supported(method: &str, path: &str) -> Self {
         let message = format!("Not allowed to {} on {}.", Excerpt(method), Excerpt(path));

@@ -26,6 +26,7 @@ fn table() -> Vec<Row> {
         (Error::unsupported_parameter("seed", "Leave it out."), 400, INVALID, Some("seed"), Some("unsupported_parameter")),
         (Error::unsupported_value("n", "2", "Use 1."), 400, INVALID, Some("n"), Some("unsupported_value")),
         (Error::unknown_url("POST", "/v1/foo"), 404, INVALID, None, Some("unknown_url")),
+        (Error::unsupported_endpoint("POST", "/v1/files", "files", "Ask."), 404, INVALID, None, Some("unsupported_endpoint")),
         (Error::method_not_supported("GET", "/v1/x"), 405, INVALID, None, Some("method_not_supported")),
         (Error::session_not_found(), 404, INVALID, None, Some("session_not_found")),
         (Error::session_busy(second), 409, INVALID, None, Some("session_busy")),
@@ -125,6 +126,7 @@ fn long_names_are_cut() {
     for error in [
         Error::model_not_found(&long),
         Error::unknown_url("GET", &long),
+        Error::unsupported_endpoint("GET", &long, "files", "Use something else."),
         Error::unknown_parameter(&long),
         Error::unsupported_value("n", &long, "No."),
     ] {

@@ -56,7 +56,7 @@ def test_bad_request(client):
 def test_not_found(client):
     with pytest.raises(openai.NotFoundError) as caught:
         client.embeddings.create(model="gpt-4o", input="x")
-    assert caught.value.code == "unknown_url"
+    assert caught.value.code == "unsupported_endpoint"
 
 
 def test_timeout_of_the_client(client):

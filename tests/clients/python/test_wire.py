@@ -25,8 +25,7 @@ def head_of(reply):
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(
     "path",
-    ["/embeddings", "/images/generations", "/audio/speech", "/files", "/assistants", "/moderations", "/nothing", "", "/",
-     "//", "//v1/v1/chat/completions", "//v2/chat/completions", "/chat", "/chat/completions/x",
+    ["/nothing", "", "/", "//", "//v1/v1/chat/completions", "//v2/chat/completions", "/chat",
      "//favicon.ico", "//v1/%2e%2e/%2e%2e/etc/passwd"],
 )  # fmt: skip
 def test_unknown_path(base, method, path):
@@ -34,6 +33,19 @@ def test_unknown_path(base, method, path):
     error = reply.error(404, kind="invalid_request_error")
     assert error["code"] == "unknown_url"
     assert method in error["message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "path",
+    ["/embeddings", "/images/generations", "/audio/speech", "/files", "/assistants", "/moderations",
+     "/chat/completions/x"],
+)  # fmt: skip
+def test_unsupported_path(base, method, path):
+    reply = raw.request(base, method, path, GOOD if method == "POST" else None, raw.JSON)
+    error = reply.error(404, kind="invalid_request_error")
+    assert error["code"] == "unsupported_endpoint"
+    assert method in error["message"] and "Chipp has no" in error["message"]
 
 
 @pytest.mark.parametrize(
