@@ -9,6 +9,7 @@ pub mod error;
 pub mod json;
 pub mod model;
 pub mod text_completion;
+pub mod tokens;
 pub mod usage;
 
 pub use error::{Error, ErrorType};
