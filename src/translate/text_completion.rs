@@ -10,7 +10,7 @@ use crate::chipp;
 use crate::openai::Error;
 use crate::openai::text_completion::{Prompt, TextRequest};
 use crate::openai::usage::Usage;
-use crate::translate::reply::UsageSource;
+use crate::translate::reply::{self, UsageSource};
 use crate::translate::request::{OnParameter, Parameters};
 
 /// What Chipp is to be asked for one choice.
@@ -82,14 +82,12 @@ pub fn parameters<'a>(request: &TextRequest<'a>, settings: Parameters) -> Result
 pub fn usage(n: u32, choices: &[(Usage, UsageSource)]) -> (Usage, UsageSource, u64) {
     let (mut total, mut source, mut spent) = (Usage::default(), UsageSource::Upstream, 0_u64);
     for of_prompt in choices.chunks(usize::try_from(n).unwrap_or(usize::MAX).max(1)) {
-        let prompt = of_prompt.iter().map(|(usage, _)| usage.prompt_tokens).max().unwrap_or_default();
-        total.prompt_tokens = total.prompt_tokens.saturating_add(prompt);
-        for (usage, its_source) in of_prompt {
-            total.completion_tokens = total.completion_tokens.saturating_add(usage.completion_tokens);
-            spent = spent.saturating_add(usage.total_tokens());
-            if *its_source == UsageSource::Estimated {
-                source = UsageSource::Estimated;
-            }
+        let (usage, its_source, its_spent) = reply::total(of_prompt.iter().copied());
+        total.prompt_tokens = total.prompt_tokens.saturating_add(usage.prompt_tokens);
+        total.completion_tokens = total.completion_tokens.saturating_add(usage.completion_tokens);
+        spent = spent.saturating_add(its_spent);
+        if its_source == UsageSource::Estimated {
+            source = its_source;
         }
     }
     (total, source, spent)
