@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::choice::word;
-use super::{Auth, ClientKey, Config, Cors, Sessions, Timeouts};
+use super::{Auth, ClientKey, Config, Cors, ServerTimeouts, Sessions, Timeouts};
 use crate::catalog::Route;
 
 /// What stands for a secret.
@@ -75,6 +75,10 @@ impl Config {
             ("drain", duration(server.drain)),
             ("keep_alive_comment", server.keep_alive_comment.map_or_else(|| text("off"), duration)),
         ];
+        let ServerTimeouts { head, body, keep_alive } = server.timeouts;
+        let timeouts =
+            [("head", duration(head)), ("body", duration(body)), ("keep_alive", duration(keep_alive))];
+        keys.push(("timeouts", section(timeouts)));
         if let Some(tls) = &server.tls {
             let files = section([("cert", text(tls.cert.display())), ("key", text(tls.key.display()))]);
             keys.push(("tls", files));
