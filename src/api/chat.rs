@@ -44,8 +44,7 @@ async fn read(
     payload: Payload,
 ) -> Result<(Hints, Bytes), Error> {
     let config = &worker.shared.config;
-    let limit = config.server.body_limit;
-    let body = payload::read(request, payload, limit, &worker.shared.deadline).await?;
+    let body = payload::read(request, payload, &config.server, &worker.shared.deadline).await?;
     let hints = hints::of(request, &config.sessions, caller)?;
     Ok((hints, body))
 }
