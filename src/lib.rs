@@ -33,6 +33,7 @@
 //!    session, and nothing has gone out, the whole history is sent anew.
 //! 7. [`openai::chunk`] (or [`openai::completion`]) writes the answer. The head of a stream is held back until Chipp
 //!    has shown that it answers, so that a failure before that is a real HTTP status.
+//!    Of several answers ([`n`](openai::chat::ChatRequest::n)), each has steps 4 to 7 for itself.
 //! 8. The exchange is settled once: the session put away before the last bytes go out, the counters, one log line.
 //!
 //! # Invariants

@@ -10,16 +10,14 @@ use crate::chipp::{self, ErrorKind, Failure};
 use crate::ids::ChatSessionId;
 use crate::limits::Owed;
 use crate::openai::Error;
-use crate::openai::usage::Usage;
 use crate::proxy::exchange::{Exchange, Hints, Refused};
 use crate::proxy::failed::Failed;
 use crate::proxy::plan::{self, Ask, Attempt};
 use crate::proxy::{Caller, Worker, error};
 use crate::session::Outcome;
-use crate::telemetry::{self, End};
+use crate::telemetry;
 use crate::translate;
 use crate::translate::failure::{Facts, KeyOwner};
-use crate::translate::reply::Volume;
 use crate::upstream;
 use crate::upstream::breaker::{Change, Permit};
 use crate::upstream::retry::Session;
@@ -56,6 +54,20 @@ impl Call {
             }
             Err(error) => Err(Refused::new(error, exchange)),
         }
+    }
+
+    /// The same request once more, for another choice: in a session of its own, and with an exchange aside.
+    pub(super) async fn beside(&self, exchange: &Exchange) -> Result<Self, Error> {
+        let mut exchange = exchange.aside();
+        let (attempt, outcome) = self.ask.beside(&self.worker.shared, &self.attempt).await?;
+        exchange.set_outcome(outcome);
+        Ok(Self {
+            worker: self.worker.clone(),
+            exchange,
+            ask: self.ask.clone(),
+            attempt,
+            deadline: self.deadline,
+        })
     }
 
     /// Sends the request until an answer with status 200 begins, in the session that was meant or in a new one.
@@ -144,19 +156,6 @@ impl Call {
         if self.worker.shared.config.sessions.expose && is_kept {
             self.exchange.chat_session = named.or(self.attempt.session()).cloned();
         }
-    }
-
-    /// The client's usage; also for the log and the limits, which have no more to do with the request after this.
-    pub(super) fn usage(&mut self, given: Option<chipp::Usage>, answer_bytes: usize) -> Usage {
-        let volume = Volume { prompt_bytes: self.ask.prompt_bytes, answer_bytes };
-        let (usage, source) = translate::reply::usage(given, self.ask.cutter.cut(), volume);
-        self.exchange.usage = Some(source);
-        self.exchange.record.tokens = Some((usage.prompt_tokens, usage.completion_tokens));
-        self.exchange.record.end = End::Complete;
-        if let Some(permit) = self.exchange.permit.take() {
-            self.exchange.standings = permit.settle(usage.total_tokens(), Instant::now());
-        }
-        usage
     }
 
     /// Refuses, with the turn dropped in doubt unless it was settled before.

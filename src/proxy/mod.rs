@@ -7,6 +7,7 @@ mod admission;
 mod call;
 pub mod caller;
 pub mod chat;
+mod choices;
 mod error;
 mod exchange;
 mod failed;
@@ -16,6 +17,7 @@ mod plan;
 mod recover;
 mod source;
 mod stream;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +31,7 @@ pub use stream::Frames;
 
 use crate::config::{Config, SessionStore};
 use crate::limits::Limits;
+use crate::openai;
 use crate::redis::{OpenError, Redis};
 use crate::session::{Fingerprinter, Local, Remote, Store};
 use crate::telemetry::Metrics;
@@ -83,6 +86,8 @@ impl Shared {
     /// # Errors
     /// The system has no randomness to give, or Redis is not built in.
     pub fn new(config: Config) -> Result<Self, StartError> {
+        // Not at the first request, whose worker would stand still for it.
+        openai::tokens::load();
         let apps = config.models.routes().map(|route| (&route.app, &route.alias));
         let breakers = Breakers::new(config.upstream.breaker, apps);
         let settings = &config.sessions;

@@ -27,7 +27,7 @@ use crate::translate::failure::KeyOwner;
 use crate::upstream::Accept;
 
 /// What the client wants, and who it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ask {
     /// `model`, as the client asked for it.
     pub(super) model: String,
@@ -35,6 +35,8 @@ pub(super) struct Ask {
     pub(super) accept: Accept,
     pub(super) include_usage: IncludeUsage,
     pub(super) cutter: Cutter,
+    /// `n`: how many answers are wanted.
+    pub(super) choices: u32,
     /// Bytes of text in the whole history.
     pub(super) prompt_bytes: usize,
     /// The client's body: another attempt reads it again, which costs nothing as long as none is needed.
@@ -91,6 +93,7 @@ pub(super) async fn make(
         route: &route,
         prompt_bytes,
         max_tokens: request.max_tokens,
+        choices: request.n,
     };
     admit(shared, applicant, exchange).await?;
     let scope = scope(shared, &caller.digest, user, &hints, &route);
@@ -98,22 +101,11 @@ pub(super) async fn make(
     let mode = mode(shared.config.sessions.strategy, &hints, has_name);
     let mut turn = begin(shared, mode.clone(), &scope, &messages);
     turn.seek(Instant::now()).await.map_err(error::unavailable)?;
-    exchange.set_outcome(turn.outcome());
-    let wanted = if request.stream { Accept::Stream } else { Accept::Json };
-    let accept = accept(shared, wanted, &turn);
-    let unsent = messages.get(turn.holds()..).unwrap_or(&messages);
-    let attempt = Attempt {
-        body: request_body(&route, accept, turn.session(), unsent),
-        accept,
-        turn: Some(Box::new(turn)),
-        route,
-        key,
-        key_owner,
-    };
     let ask = Ask {
-        accept: wanted,
+        accept: if request.stream { Accept::Stream } else { Accept::Json },
         include_usage: if request.include_usage { IncludeUsage::Yes } else { IncludeUsage::No },
         cutter: Cutter::new(&request.stop, request.max_tokens),
+        choices: request.n,
         prompt_bytes,
         model: request.model.into_owned(),
         credential: caller.digest,
@@ -121,6 +113,9 @@ pub(super) async fn make(
         body: body.clone(),
         hints,
     };
+    let key = (key, key_owner);
+    let (attempt, outcome) = ask.attempt(shared, &route, key, turn, &messages);
+    exchange.set_outcome(outcome);
     Ok((ask, attempt))
 }
 
@@ -131,10 +126,24 @@ impl Ask {
             turn.forget();
             attempt.accept = accept(shared, self.accept, turn);
         }
-        let request = ChatRequest::parse(&self.body)?;
-        let messages = translate::request::messages(request.messages, &attempt.route)?;
+        let messages = self.messages(&attempt.route)?;
         attempt.body = request_body(&attempt.route, attempt.accept, None, &messages);
         Ok(())
+    }
+
+    /// The whole history.
+    pub(super) fn messages(&self, route: &Route) -> Result<Vec<chipp::Message<'_>>, Error> {
+        translate::request::messages(ChatRequest::parse(&self.body)?.messages, route)
+    }
+
+    /// The same for another choice: in a session of its own, be it one that is kept and holds as much, or a new one.
+    pub(super) async fn beside(&self, shared: &Shared, first: &Attempt) -> Result<(Attempt, Outcome), Error> {
+        let request = ChatRequest::parse(&self.body)?;
+        let route = &first.route;
+        let (messages, mut turn) = self.begin(shared, request, route)?;
+        turn.seek(Instant::now()).await.map_err(error::unavailable)?;
+        let key = (first.key.clone(), first.key_owner);
+        Ok(self.attempt(shared, route, key, turn, &messages))
     }
 
     /// The same for another app, in a new session, and what is to be said of that. A key that the client brought is
@@ -145,32 +154,49 @@ impl Ask {
         route: &Arc<Route>,
         failed: &Attempt,
     ) -> Result<(Attempt, Outcome), Error> {
-        let mut request = ChatRequest::parse(&self.body)?;
+        let request = ChatRequest::parse(&self.body)?;
         translate::request::parameters(&request, route, shared.config.parameters)?;
-        let messages = translate::request::messages(std::mem::take(&mut request.messages), route)?;
+        let (messages, turn) = self.begin(shared, request, route)?;
         let key = match failed.key_owner {
             KeyOwner::Client => failed.key.clone(),
             KeyOwner::Operator => route.key.clone().ok_or_else(Error::internal)?,
         };
+        Ok(self.attempt(shared, route, (key, failed.key_owner), turn, &messages))
+    }
+
+    /// A turn that has no claim to the session that the request is about.
+    fn begin<'a>(
+        &self,
+        shared: &Shared,
+        request: ChatRequest<'a>,
+        route: &Route,
+    ) -> Result<(Vec<chipp::Message<'a>>, Turn), Error> {
         let user = self.hints.user.as_deref().or(request.user.as_deref());
         let scope = scope(shared, &self.credential, user, &self.hints, route);
+        let messages = translate::request::messages(request.messages, route)?;
         let mode = match &self.mode {
             Mode::Conversation | Mode::Fresh => self.mode.clone(),
-            // What the other app holds is not this one's; and what this one says is not gone on with.
+            // There is one such session, and it is another's: what is said here is not gone on with.
             Mode::Off | Mode::Sticky | Mode::StickyAnew | Mode::Named(_) => Mode::Off,
         };
         let turn = begin(shared, mode, &scope, &messages);
+        Ok((messages, turn))
+    }
+
+    fn attempt(
+        &self,
+        shared: &Shared,
+        route: &Arc<Route>,
+        (key, key_owner): (Secret, KeyOwner),
+        turn: Turn,
+        messages: &[chipp::Message<'_>],
+    ) -> (Attempt, Outcome) {
         let outcome = turn.outcome();
         let accept = accept(shared, self.accept, &turn);
-        let attempt = Attempt {
-            body: request_body(route, accept, None, &messages),
-            accept,
-            turn: Some(Box::new(turn)),
-            route: Arc::clone(route),
-            key,
-            key_owner: failed.key_owner,
-        };
-        Ok((attempt, outcome))
+        let unsent = messages.get(turn.holds()..).unwrap_or(messages);
+        let body = request_body(route, accept, turn.session(), unsent);
+        let turn = Some(Box::new(turn));
+        (Attempt { route: Arc::clone(route), key, key_owner, accept, turn, body }, outcome)
     }
 }
 
