@@ -158,6 +158,9 @@ const SERVER_AND_UPSTREAM: &[Case] = &[
     ("server: {drain: 2h}", "server.drain", "at most 1h"),
     ("server: {keep_alive_comment: 0s}", "server.keep_alive_comment", "from 10ms to 1h, or `off`"),
     ("server: {keep_alive_comment: true}", "server.keep_alive_comment", "or `off`"),
+    ("server: {timeouts: {head: 5}}", "server.timeouts.head", "has no unit"),
+    ("server: {timeouts: {body: 1ms}}", "server.timeouts.body", "from 10ms to 1h"),
+    ("server: {timeouts: {keep_alive: 2h}}", "server.timeouts.keep_alive", "from 10ms to 1h"),
     ("server: {tls: {key: /dev/null}}", "server.tls.cert", "is missing"),
     ("server: {tls: {cert: /dev/null}}", "server.tls.key", "is missing"),
     ("server: {tls: {cert: /nowhere/cert.pem, key: /dev/null}}", "server.tls.cert", "`/nowhere/cert.pem` cannot be read"),
@@ -716,6 +719,10 @@ const EFFECTIVE: &str = r#"server:
   body_limit: 10MiB
   drain: 30s
   keep_alive_comment: 15s
+  timeouts:
+    head: 5s
+    body: 2m
+    keep_alive: 1m 15s
 upstream:
   base_url: https://app.chipp.ai/api/v1
   timeouts:

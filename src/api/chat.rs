@@ -20,7 +20,7 @@ pub(super) async fn create(
     caller: &Caller,
     exchange: Exchange,
     request: &HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
 ) -> HttpResponse {
     let (hints, body) = match read(worker, caller, request, payload).await {
         Ok(read) => read,
@@ -41,11 +41,10 @@ async fn read(
     worker: &Worker,
     caller: &Caller,
     request: &HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
 ) -> Result<(Hints, Bytes), Error> {
     let config = &worker.snapshot.config;
-    let limit = config.server.body_limit;
-    let body = payload::read(request, payload, limit, &worker.shared.deadline).await?;
+    let body = payload::read(request, payload, &config.server, &worker.shared.deadline).await?;
     let hints = hints::of(request, &config.sessions, caller)?;
     Ok((hints, body))
 }

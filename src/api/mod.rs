@@ -15,6 +15,7 @@ mod request_id;
 mod respond;
 mod route;
 mod shield;
+mod unread;
 mod unsupported;
 
 use std::rc::Rc;
@@ -32,17 +33,20 @@ use crate::proxy::{Caller, Exchange, Refused, Worker};
 use crate::telemetry::Record;
 
 /// Answers any request of a client, and always in OpenAI's shape: also where there is nothing, and if we break.
-pub async fn answer(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
+pub async fn answer(worker: Rc<Worker>, request: HttpRequest, mut payload: Payload) -> HttpResponse {
     let worker = worker.begin();
     let cors = worker.snapshot.config.server.cors.as_ref();
     if let Some(response) = cors.and_then(|cors| cors::preflight(cors, &request)) {
         return response;
     }
     let id = request_id::of(&request);
-    let answered = shield(&worker.shared.metrics, dispatch(&worker, &request, payload, &id));
+    let answered = shield(&worker.shared.metrics, dispatch(&worker, &request, &mut payload, &id));
     let mut response = answered.await.unwrap_or_else(|| respond::bare_error(&Error::internal(), &id));
     if let Some(cors) = cors {
         cors::allow(cors, &request, response.headers_mut());
+    }
+    if response.status().is_client_error() {
+        response = response.map_body(|_, body| unread::with(body, payload));
     }
     response
 }
@@ -50,7 +54,7 @@ pub async fn answer(worker: Rc<Worker>, request: HttpRequest, payload: Payload) 
 async fn dispatch(
     worker: &Worker,
     request: &HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
     id: &crate::ids::RequestId,
 ) -> HttpResponse {
     let shared = &worker.shared;
@@ -94,7 +98,7 @@ async fn serve(
     exchange: Exchange,
     endpoint: Endpoint<'_>,
     request: &HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
 ) -> HttpResponse {
     match endpoint {
         Endpoint::ChatCompletions => chat::create(worker, caller, exchange, request, payload).await,

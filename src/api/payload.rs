@@ -11,10 +11,8 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Server;
 use crate::openai::{Error, ErrorType};
-
-/// How long a body may take to arrive: enough for 10 MiB over a slow line.
-const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How the body is coded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,17 +21,18 @@ enum Coding {
     Gzip,
 }
 
-/// The whole body, decoded, at most `limit` bytes of it. `deadline` is cancelled when nothing can be waited for.
+/// The whole body, decoded, within the limits of `settings`. `deadline` is cancelled when nothing can be waited for.
 ///
 /// # Errors
 /// 415 for another type than JSON or an unknown coding; 413 over the limit; 408 if it takes too long; 400 if it breaks
 /// off or is not what it says that it is; 503 at the deadline.
 pub(super) async fn read(
     request: &HttpRequest,
-    payload: Payload,
-    limit: usize,
+    payload: &mut Payload,
+    settings: &Server,
     deadline: &CancellationToken,
 ) -> Result<Bytes, Error> {
+    let limit = settings.body_limit;
     if !is_json(request) {
         return Err(Error::unsupported_media_type());
     }
@@ -42,7 +41,7 @@ pub(super) async fn read(
     if declared.is_some_and(|length: usize| length > limit) {
         return Err(Error::body_too_large(limit));
     }
-    let body = in_time(collect(payload, limit), deadline).await?;
+    let body = in_time(collect(payload, limit), settings.timeouts.body, deadline).await?;
     match coding {
         Coding::Identity => Ok(body),
         Coding::Gzip => unzip(&body, limit),
@@ -75,11 +74,12 @@ fn coding(request: &HttpRequest) -> Result<Coding, Error> {
 /// A client that sends slowly, or not at all, must not hold its place for ever.
 async fn in_time(
     body: impl Future<Output = Result<Bytes, Error>>,
+    most: Duration,
     deadline: &CancellationToken,
 ) -> Result<Bytes, Error> {
     tokio::select! {
         biased;
-        body = timeout(BODY_TIMEOUT, body) => body.unwrap_or_else(|_| Err(late())),
+        body = timeout(most, body) => body.unwrap_or_else(|_| Err(late())),
         () = deadline.cancelled() => Err(Error::shutting_down()),
     }
 }
@@ -154,13 +154,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
         let deadline = CancellationToken::new();
+        let most = Duration::from_secs(120);
         let never = || stream::pending::<Result<Bytes, Infallible>>();
         let slow = pieces(&["{"]).chain(never());
-        let error = in_time(collect(slow, 10), &deadline).await.unwrap_err();
+        let error = in_time(collect(slow, 10), most, &deadline).await.unwrap_err();
         assert_eq!((error.status, error.code), (408, Some("request_timeout")));
         deadline.cancel();
-        let error = in_time(collect(never(), 10), &deadline).await.unwrap_err();
+        let error = in_time(collect(never(), 10), most, &deadline).await.unwrap_err();
         assert_eq!(error.code, Some("shutting_down"));
-        assert_eq!(in_time(collect(pieces(&["{}"]), 10), &deadline).await.unwrap(), "{}");
+        assert_eq!(in_time(collect(pieces(&["{}"]), 10), most, &deadline).await.unwrap(), "{}");
     }
 }

@@ -21,17 +21,11 @@ use tokio::sync::mpsc;
 
 use crate::api::{self, ReloadRequest};
 use crate::certificate::Certificate;
-use crate::config;
+use crate::config::{self, ServerTimeouts};
 use crate::proxy::{Shared, Worker};
-
-/// How long a connection may be idle between two requests; longer than load balancers keep theirs.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long a client may take over its part of the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a client may take to send the head of its first request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a connection may take to close.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -48,7 +42,7 @@ pub(super) fn public(
     certificate: Option<&Certificate>,
     worker: impl Fn() -> Option<Rc<Worker>> + Send + Clone + 'static,
 ) -> anyhow::Result<(Server, SocketAddr)> {
-    let listen = settings.listen;
+    let (listen, timeouts) = (settings.listen, settings.timeouts);
     let listener =
         TcpListener::bind(listen).map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}"))?;
     let at = listener.local_addr()?;
@@ -68,7 +62,7 @@ pub(super) fn public(
                 let from = prepare(&stream);
                 ready(Ok((stream, from)))
             })
-            .and_then(http(worker(), notified.clone()))
+            .and_then(http(worker(), timeouts, notified.clone()))
         })?,
         Some(mut tls) => {
             tls.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -82,7 +76,7 @@ pub(super) fn public(
                     })
                     // Handshakes that fail are their client's affair: they are not told to anybody.
                     .map_err(|_| DispatchError::InternalError)
-                    .and_then(http(worker(), notified.clone()))
+                    .and_then(http(worker(), timeouts, notified.clone()))
             })?
         }
     };
@@ -99,6 +93,7 @@ fn prepare(stream: &TcpStream) -> Option<SocketAddr> {
 /// HTTP/1.1 over streams of either kind.
 fn http<T, D>(
     worker: Option<Rc<Worker>>,
+    timeouts: ServerTimeouts,
     draining: impl Fn() -> D + 'static,
 ) -> impl ServiceFactory<(T, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()>
 where
@@ -116,8 +111,8 @@ where
     };
     let app = App::new().default_service(web::to(answer));
     HttpServiceBuilder::<T, _>::default()
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KeepAlive::Timeout(timeouts.keep_alive))
+        .client_request_timeout(timeouts.head)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         // A client that goes away is to be noticed at once, in the middle of a silent stream too.
         .h1_allow_half_closed(false)

@@ -77,10 +77,23 @@ pub struct Server {
     pub drain: Duration,
     /// How often a silent stream gets an SSE comment; `None` = never.
     pub keep_alive_comment: Option<Duration>,
+    /// How long a client may take.
+    pub timeouts: ServerTimeouts,
     /// HTTPS for clients; `None` = plain HTTP. The files could be used when they were checked.
     pub tls: Option<certificate::Files>,
     /// Pages of other origins that may call; `None` = none.
     pub cors: Option<Cors>,
+}
+
+/// `server.timeouts`.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerTimeouts {
+    /// To send the head of the first request of a connection.
+    pub head: Duration,
+    /// To send the body of a request.
+    pub body: Duration,
+    /// Between two requests of a connection, the head of the second included.
+    pub keep_alive: Duration,
 }
 
 /// `server.cors`.

@@ -7,7 +7,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::choice::word;
-use super::{Auth, Breaker, ClientKey, Config, Cors, Limits, Redis, Retry, Sessions, Timeouts};
+use super::{
+    Auth, Breaker, ClientKey, Config, Cors, Limits, Redis, Retry, ServerTimeouts, Sessions, Timeouts,
+};
 use crate::allowance::Allowance;
 use crate::catalog::Route;
 use crate::secret::Secret;
@@ -84,6 +86,10 @@ impl Config {
             ("drain", duration(server.drain)),
             ("keep_alive_comment", server.keep_alive_comment.map_or_else(|| text("off"), duration)),
         ];
+        let ServerTimeouts { head, body, keep_alive } = server.timeouts;
+        let timeouts =
+            [("head", duration(head)), ("body", duration(body)), ("keep_alive", duration(keep_alive))];
+        keys.push(("timeouts", section(timeouts)));
         if let Some(tls) = &server.tls {
             let files = section([("cert", text(tls.cert.display())), ("key", text(tls.key.display()))]);
             keys.push(("tls", files));

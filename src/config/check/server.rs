@@ -8,10 +8,10 @@ use bytesize::ByteSize;
 
 use super::reader::{Read, Reader};
 use crate::certificate::{self, File, Files};
-use crate::config::raw::{RawCors, RawServer, RawTls};
+use crate::config::raw::{RawCors, RawServer, RawServerTimeouts, RawTls};
 use crate::config::values::{OrOff, Origin};
 use crate::config::written::Written;
-use crate::config::{Cors, Server};
+use crate::config::{Cors, Server, ServerTimeouts};
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
@@ -19,8 +19,15 @@ const MAX_WORKERS: usize = 1024;
 const BODY_LIMIT: ByteSize = ByteSize::mib(10);
 const DRAIN: Duration = Duration::from_secs(30);
 const MAX_DRAIN: Duration = Duration::from_secs(60 * 60);
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-const KEEP_ALIVE_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
+const COMMENT: Duration = Duration::from_secs(15);
+/// Enough for any head, over any line.
+const HEAD: Duration = Duration::from_secs(5);
+/// Enough for 10 MiB over a slow line.
+const BODY: Duration = Duration::from_secs(2 * 60);
+/// Longer than load balancers keep theirs: who closes first must not be the one that is about to be asked.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+const TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
+const COMMENT_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
 
 pub(super) fn check(reader: &mut Reader<'_>, raw: &RawServer) -> Server {
     let listen = reader.value("server.listen", raw.listen.as_ref()).or(LISTEN);
@@ -52,6 +59,7 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawServer) -> Server {
         body_limit: usize::try_from(body_limit.or(BODY_LIMIT).as_u64()).unwrap_or(usize::MAX),
         drain: drain.or(DRAIN),
         keep_alive_comment: keep_alive_comment(reader, raw),
+        timeouts: timeouts(reader, raw.timeouts.as_ref()),
         tls: raw.tls.as_ref().and_then(|raw| tls(reader, raw)),
         cors: raw.cors.as_ref().and_then(|raw| cors(reader, raw)),
     }
@@ -62,12 +70,26 @@ fn keep_alive_comment(reader: &mut Reader<'_>, raw: &RawServer) -> Option<Durati
     match reader.value(path, raw.keep_alive_comment.as_ref()) {
         Read::Good(OrOff(None)) => None,
         Read::Good(OrOff(Some(every))) => {
-            if !KEEP_ALIVE_RANGE.contains(&every) {
+            if !COMMENT_RANGE.contains(&every) {
                 reader.problem(path, "must be from 10ms to 1h, or `off`");
             }
             Some(every)
         }
-        Read::Absent | Read::Bad => Some(KEEP_ALIVE),
+        Read::Absent | Read::Bad => Some(COMMENT),
+    }
+}
+
+fn timeouts(reader: &mut Reader<'_>, raw: Option<&RawServerTimeouts>) -> ServerTimeouts {
+    let none = RawServerTimeouts::default();
+    let raw = raw.unwrap_or(&none);
+    let mut timeout = |key: &str, written: Option<&Written<Duration>>, default: Duration| {
+        let path = format!("server.timeouts.{key}");
+        reader.within(&path, written, &TIMEOUT_RANGE, "from 10ms to 1h").or(default)
+    };
+    ServerTimeouts {
+        head: timeout("head", raw.head.as_ref(), HEAD),
+        body: timeout("body", raw.body.as_ref(), BODY),
+        keep_alive: timeout("keep_alive", raw.keep_alive.as_ref(), KEEP_ALIVE),
     }
 }
 

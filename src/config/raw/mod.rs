@@ -70,10 +70,24 @@ pub(crate) struct RawServer {
     pub drain: Option<Written<Duration>>,
     /// How often a silent stream gets an SSE comment, or `off`. Default: 15s.
     pub keep_alive_comment: Option<Written<OrOff<Duration>>>,
+    /// How long a client may take.
+    pub timeouts: Option<RawServerTimeouts>,
     /// HTTPS for clients. Default: plain HTTP.
     pub tls: Option<RawTls>,
     /// Pages of other origins that may call, from a browser. Default: none.
     pub cors: Option<RawCors>,
+}
+
+/// `server.timeouts`.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct RawServerTimeouts {
+    /// To send the head of the first request of a connection. Default: 5s.
+    pub head: Option<Written<Duration>>,
+    /// To send the body of a request. Default: 2m.
+    pub body: Option<Written<Duration>>,
+    /// Between two requests of a connection, the head of the second included. Default: 75s.
+    pub keep_alive: Option<Written<Duration>>,
 }
 
 /// `server.tls`. Files whose content changes are read again; the admin address stays plain.
