@@ -147,14 +147,16 @@ impl Call {
     }
 
     /// The client's usage; also for the log and the limits, which have no more to do with the request after this.
-    pub(super) fn usage(&mut self, given: Option<chipp::Usage>, answer_bytes: usize) -> Usage {
+    pub(super) async fn usage(&mut self, given: Option<chipp::Usage>, answer_bytes: usize) -> Usage {
         let volume = Volume { prompt_bytes: self.ask.prompt_bytes, answer_bytes };
         let (usage, source) = translate::reply::usage(given, self.ask.cutter.cut(), volume);
         self.exchange.usage = Some(source);
         self.exchange.record.tokens = Some((usage.prompt_tokens, usage.completion_tokens));
         self.exchange.record.end = End::Complete;
-        if let Some(permit) = self.exchange.permit.take() {
-            self.exchange.standings = permit.settle(usage.total_tokens(), Instant::now());
+        if let Some(permit) = self.exchange.permit.take()
+            && let Some(standings) = permit.settle(usage.total_tokens(), Instant::now()).await
+        {
+            self.exchange.standings = standings;
         }
         usage
     }

@@ -121,7 +121,7 @@ impl Call {
         }
         // Before the answer is sent: the client's next request is to find the session.
         self.settle(reply.finish, reply.session, &content).await;
-        let usage = self.usage(reply.usage, content.len());
+        let usage = self.usage(reply.usage, content.len()).await;
         let completion = Completion {
             id: &CompletionId::mint(),
             created: unix_seconds(),

@@ -214,7 +214,7 @@ impl Live {
         }
         let named = self.named.take().or_else(|| self.source.named.take());
         self.call.settle(end.reason, named, &self.answer).await;
-        let usage = self.call.usage(self.usage, self.answer.len());
+        let usage = self.call.usage(self.usage, self.answer.len()).await;
         let reason = translate::reply::finish_reason(end.reason, self.call.ask.cutter.cut());
         self.writer.finish(reason, usage, out);
         self.count_skipped();

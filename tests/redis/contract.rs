@@ -57,7 +57,7 @@ impl InRedis {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 tokio::select! {
-                    () = keeper.keep(async |_| Ok(())) => {}
+                    () = keeper.keep(async |_| Ok(()), "") => {}
                     () = until.cancelled() => {}
                 }
             });
