@@ -183,13 +183,9 @@ impl Remote {
     ) -> Option<Standings> {
         // Before the call: nobody is to make a place last that has been given up.
         self.places().remove(&ticket);
-        match self.run(claims, ticket, Operation::Settle(taken, spent)).await {
-            Ok(told) => Some(stand(claims, &told.found, told.now)),
-            Err(_) => {
-                count(&self.failed_corrections);
-                None
-            }
-        }
+        let told = self.run(claims, ticket, Operation::Settle(taken, spent)).await;
+        let told = told.inspect_err(|_| count(&self.failed_corrections)).ok()?;
+        Some(stand(claims, &told.found, told.now))
     }
 
     /// Makes the places of those that run last, for ever.
