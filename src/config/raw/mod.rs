@@ -193,10 +193,9 @@ pub(crate) struct RawSessions {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct RawLimits {
-    /// `memory`: each process counts for itself; `redis`: all replicas together, see `redis`. `concurrent` is counted by
-    /// each process in any case. Default: memory.
+    /// `memory`: each process counts by itself; `redis`: all replicas together, see `redis`. Default: memory.
     pub store: Option<Written<LimitsStore>>,
-    /// While Redis is away, with `store: redis`: `local` (each process counts for itself) or `deny` (what has limits is
+    /// While Redis is away, with `store: redis`: `local` (each process counts by itself) or `deny` (what has limits is
     /// refused with a 503). Default: local.
     pub on_store_failure: Option<Written<OnStoreFailure>>,
     /// Over all callers.
