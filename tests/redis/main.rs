@@ -14,6 +14,7 @@
 
 mod contract;
 mod limits;
+mod limits_in_redis;
 mod limits_of_replicas;
 mod replicas;
 mod slots;
