@@ -768,6 +768,7 @@ sessions:
   expose: false
 limits:
   store: memory
+  on_store_failure: local
 parameters:
   unsupported: ignore
   unknown: ignore

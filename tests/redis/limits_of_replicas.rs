@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chipp_proxy::emulator::Options;
 use serde_json::{Value, json};
 
+use crate::support::program::Program;
 use crate::support::redis::Server;
 use crate::support::{Answer, PATIENCE, Proxy, dialogue};
 
@@ -216,6 +217,37 @@ fn without_redis_what_has_limits_is_refused_if_that_is_wanted() {
     second.until_ready("ok");
     assert_eq!(remaining(&second.chat(&of_user("ann"))), "1");
     assert_eq!(remaining(&first.chat(&of_user("ann"))), "0");
+}
+
+#[test]
+#[ignore = "needs redis-server: cargo test --test redis -- --ignored"]
+fn what_it_means_that_redis_is_away_is_logged_once() {
+    let mut server = Server::prepare();
+    let proxy = Proxy::start();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    let base_url = proxy.emulator.base_url();
+    let settings = yaml(&server, PATIENCE, "on_store_failure: deny, all: {requests_per_day: 9}");
+    let text = format!(
+        "server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 1}}\n\
+         upstream: {{base_url: '{base_url}', api_key: live_test}}\nmodels: {{gpt-4o: emu-gpt-4o-1}}\n{settings}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let program = Program::serve(&file, "warn,chipp_proxy=info");
+    let url = format!("http://{}/v1/chat/completions", program.listen);
+    let ask = || proxy.post_url(&url, &dialogue("gpt-4o", &["hi"]));
+    let refused = ask();
+    assert_eq!((refused.status, refused.code()), (503, "limits_unavailable"));
+    server.restart();
+    let started = Instant::now();
+    while ask().status != 200 {
+        assert!(started.elapsed() < PATIENCE, "Redis is not reached");
+    }
+    let (log, _) = program.stop();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let away: Vec<_> = lines.iter().filter(|line| line["message"] == "Redis is away").collect();
+    assert!(away.len() == 1 && log.contains("requests that have limits are refused"), "{log}");
+    assert_eq!(lines.iter().filter(|line| line["message"] == "Redis is there").count(), 1, "{log}");
 }
 
 #[test]
