@@ -13,8 +13,8 @@ use clap::{Args, Parser, Subcommand};
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::Application;
-use crate::config::{self, Config, Environment, LogFormat};
+use crate::app::{Application, Origin};
+use crate::config::{self, Config, Environment, LogFormat, LogLevel, Sources};
 use crate::emulator::{self, Emulator};
 use crate::sandbox;
 use crate::telemetry;
@@ -120,12 +120,16 @@ pub fn run() -> ExitCode {
 }
 
 fn serve(file: &Path, environment: &Environment) -> anyhow::Result<()> {
-    let config = load(file, environment)?;
-    let _log = telemetry::init(config.telemetry.log, environment.get("RUST_LOG"));
+    let mut sources = Sources::default();
+    let config = Config::load_noting(file, environment, &mut sources);
+    let config = config.map_err(|problems| problems_of(file, &problems))?;
+    let origin = Origin { file: file.to_owned(), environment: environment.clone(), sources };
+    let log = telemetry::init(config.telemetry.log, config.telemetry.level, environment.get("RUST_LOG"));
     allow_many_connections();
     actix_rt::System::new().block_on(async {
         let (auth, models) = (config.auth.mode(), config.models.routes().count());
-        let application = Application::build(config)?;
+        let application = Application::build(config)?.follow(origin, log.dial())?;
+        let stopped = stopped()?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             listen = %application.listen(),
@@ -134,14 +138,14 @@ fn serve(file: &Path, environment: &Environment) -> anyhow::Result<()> {
             models,
             "serving"
         );
-        Ok(application.run_until(stopped()?).await?)
+        Ok(application.run_until(stopped).await?)
     })
 }
 
 fn sandbox(listen: SocketAddr, environment: &Environment) -> anyhow::Result<()> {
     let emulator = Emulator::start(emulator::Options::default()).context("cannot start the emulator")?;
     let config = sandbox::config(listen, &emulator.base_url())?;
-    let _log = telemetry::init(LogFormat::Pretty, environment.get("RUST_LOG"));
+    let _log = telemetry::init(LogFormat::Pretty, LogLevel::Info, environment.get("RUST_LOG"));
     allow_many_connections();
     actix_rt::System::new().block_on(async {
         let application = Application::build(config).context("use --listen to choose another address")?;

@@ -33,6 +33,7 @@
 //!    session, and nothing has gone out, the whole history is sent anew.
 //! 7. [`openai::chunk`] (or [`openai::completion`]) writes the answer. The head of a stream is held back until Chipp
 //!    has shown that it answers, so that a failure before that is a real HTTP status.
+//!    Of several answers ([`n`](openai::chat::ChatRequest::n)), each has steps 4 to 7 for itself.
 //! 8. The exchange is settled once: the session put away before the last bytes go out, the counters, one log line.
 //!
 //! # Invariants
@@ -49,7 +50,8 @@
 //!   types print as `***`.
 //! - **Redis is never needed**, unless the operator wants limits to hold at that price. A call to it has a deadline and is
 //!   made once; while it is away, it costs no time.
-//! - **A request keeps one snapshot of the configuration.**
+//! - **A request keeps one snapshot of the configuration**, and the next may have another: what a running server can take
+//!   on, and what waits for a restart, is said in one place ([`config::diff`]).
 //! - **No lock is held across an await**, and every buffer, queue, wait and loop has a named limit.
 //! - **A panic ends one request**, with a 500 in OpenAI's shape, and not the process.
 

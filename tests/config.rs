@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use chipp_proxy::catalog::{Images, Tools};
 use chipp_proxy::config::{
-    Auth, Config, Cors, Environment, Fault, LimitsStore, LogFormat, OnStoreFailure, Problems, Retry,
-    Strategy, schema,
+    Auth, Config, Cors, Environment, Fault, LimitsStore, LogFormat, LogLevel, OnStoreFailure, Problems,
+    Retry, Strategy, schema,
 };
 use chipp_proxy::translate::request::OnParameter;
 
@@ -125,7 +125,7 @@ const SHAPES: &[Case] = &[
     ("models: {a: 123}", "models.a", "put quotes around it"),
     ("models: {a: true}", "models.a", "put quotes around it"),
     ("auth: {mode: keys, keys: x}", "auth.keys", "must be a list"),
-    ("auth: {mode: keys, keys: [x]}", "auth.keys[0]", "must be a section with the keys expires"),
+    ("auth: {mode: keys, keys: [x]}", "auth.keys[0]", "must be a section with the keys disabled, expires"),
     ("auth: {mode: keys, keys: [~]}", "auth.keys[0]", "has nothing behind it"),
     ("sessions: {user_headers: {a: b}}", "sessions.user_headers", "must be a list"),
     ("sessions: {user_headers: [[a]]}", "sessions.user_headers[0]", "must be one value"),
@@ -306,6 +306,7 @@ const OTHER_SECTIONS: &[Case] = &[
     ("parameters: {unsupported: drop}", "parameters.unsupported", "use `ignore` or `reject`"),
     ("parameters: {unknown: drop}", "parameters.unknown", "use `ignore` or `reject`"),
     ("telemetry: {log: xml}", "telemetry.log", "use `json` or `pretty`"),
+    ("telemetry: {level: chatty}", "telemetry.level", "use `error` or `warn` or `info` or `debug` or `trace`"),
     ("telemetry: {content: \"${NUMBER}\"}", "telemetry.content", "`${NUMBER}` is neither"),
     ("telemetry: {otlp: \"http://h:4317\"}", "telemetry.otlp", "not supported yet; use `off`"),
 ];
@@ -400,13 +401,13 @@ models:
 auth:
   mode: keys
   keys:
-    - {{name: web, sha256: [sha256:{HASH}, {upper}], models: [zeta, \"gpt-4*\", gpt-4o-mini], expires: 2027-01-01, trust_user: true, limits: {{requests_per_minute: 9}}}}
+    - {{name: web, sha256: [sha256:{HASH}, {upper}], models: [zeta, \"gpt-4*\", gpt-4o-mini], expires: 2027-01-01, disabled: true, trust_user: true, limits: {{requests_per_minute: 9}}}}
     - {{name: all, sha256: {third}, expires: 2027-01-01T00:00:01Z}}
 sessions: {{strategy: off, ttl: 90s, capacity: 5, user_headers: [], conversation_headers: \"X-A, x-b\"}}
 limits: {{all: {{requests_per_minute: 9, burst: 2, requests_per_day: 10, tokens_per_minute: 3, tokens_per_day: 4, concurrent: 5}}, key: {{}}, user: {{tokens_per_day: 6}}}}
 redis: {{url: \"rediss://user:pass@redis.internal:6380/2\", prefix: \"p:\", timeout: 20ms}}
 parameters: {{unsupported: reject, unknown: reject}}
-telemetry: {{log: pretty, content: true, otlp: false}}
+telemetry: {{log: pretty, level: debug, content: true, otlp: false}}
 ",
         upper = OTHER_HASH.to_uppercase(),
         third = "ab".repeat(32),
@@ -448,6 +449,7 @@ telemetry: {{log: pretty, content: true, otlp: false}}
     assert_eq!(keys[0].models.as_deref().unwrap(), ["zeta", "gpt-4*", "gpt-4o-mini"]);
     assert_eq!((keys[0].expires, keys[1].expires), (Some(1_798_761_600), Some(1_798_761_601)));
     assert!(keys[0].trust_user && !keys[1].trust_user);
+    assert!(keys[0].disabled && !keys[1].disabled);
     assert_eq!((&keys[1].models, keys[1].sha256[0]), (&None, [0xab; 32]));
     assert_eq!(config.sessions.strategy, Strategy::Off);
     assert_eq!((config.sessions.ttl, config.sessions.capacity), (Duration::from_secs(90), 5));
@@ -467,6 +469,7 @@ telemetry: {{log: pretty, content: true, otlp: false}}
     assert_eq!(config.parameters.unsupported, OnParameter::Reject);
     assert_eq!(config.telemetry.log, LogFormat::Pretty);
     assert!(config.telemetry.content);
+    assert_eq!(config.telemetry.level, LogLevel::Debug);
 }
 
 #[test]
@@ -774,6 +777,7 @@ parameters:
   unknown: ignore
 telemetry:
   log: json
+  level: info
   content: false
   otlp: "off"
 "#;

@@ -67,6 +67,7 @@ fn the_table_of_metrics_is_the_programs() {
     metrics.retry("connect");
     metrics.breaker(&alias, "open", 2);
     metrics.certificate_reloaded("renewed");
+    metrics.config_kept();
     let rendered = metrics.render();
     let types = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let expected: BTreeSet<&str> = types.map(|line| line.split(' ').next().unwrap()).collect();

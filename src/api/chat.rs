@@ -43,7 +43,7 @@ async fn read(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<(Hints, Bytes), Error> {
-    let config = &worker.shared.config;
+    let config = &worker.snapshot.config;
     let limit = config.server.body_limit;
     let body = payload::read(request, payload, limit, &worker.shared.deadline).await?;
     let hints = hints::of(request, &config.sessions, caller)?;

@@ -22,7 +22,7 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-pub use admin::answer as admin;
+pub use admin::{ReloadRequest, answer as admin};
 
 use crate::api::route::{Endpoint, Routed, route};
 use crate::api::shield::shield;
@@ -32,7 +32,8 @@ use crate::telemetry::Record;
 
 /// Answers any request of a client, and always in OpenAI's shape: also where there is nothing, and if we break.
 pub async fn answer(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let cors = worker.shared.config.server.cors.as_ref();
+    let worker = worker.begin();
+    let cors = worker.snapshot.config.server.cors.as_ref();
     if let Some(response) = cors.and_then(|cors| cors::preflight(cors, &request)) {
         return response;
     }
@@ -73,7 +74,7 @@ async fn dispatch(
             return respond::refused(Refused::new(error, exchange));
         }
     };
-    let caller = match credential::judge(&shared.config.auth, &shared.fingerprinter, request) {
+    let caller = match credential::judge(&worker.snapshot.config.auth, &shared.fingerprinter, request) {
         Ok(caller) => caller,
         Err(error) => return respond::refused(Refused::new(error, exchange)),
     };

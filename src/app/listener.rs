@@ -17,8 +17,9 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context as _;
 use futures_util::future::ready;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 
-use crate::api;
+use crate::api::{self, ReloadRequest};
 use crate::certificate::Certificate;
 use crate::config;
 use crate::proxy::{Shared, Worker};
@@ -125,14 +126,18 @@ where
 }
 
 /// What answers probes.
-pub(super) fn admin(shared: &Arc<Shared>, at: SocketAddr) -> anyhow::Result<(Server, SocketAddr)> {
+pub(super) fn admin(
+    shared: &Arc<Shared>,
+    ask: &mpsc::Sender<ReloadRequest>,
+    at: SocketAddr,
+) -> anyhow::Result<(Server, SocketAddr)> {
     let factory = {
-        let shared = Arc::clone(shared);
+        let (shared, ask) = (Arc::clone(shared), ask.clone());
         move || {
-            let shared = Arc::clone(&shared);
+            let (shared, ask) = (Arc::clone(&shared), ask.clone());
             let answer = move |request: HttpRequest| {
-                let response = api::admin(&shared, &request);
-                async move { response }
+                let (shared, ask) = (Arc::clone(&shared), ask.clone());
+                async move { api::admin(&shared, &ask, &request).await }
             };
             App::new().default_service(web::to(answer))
         }

@@ -9,15 +9,22 @@ use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
 use actix_web::dev::Server;
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::api::ReloadRequest;
 use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::proxy::{SWEEP_INTERVAL, Shared, Worker};
+use crate::telemetry::Dial;
 use crate::upstream::{self, Client};
 
 mod listener;
+mod reload;
 mod watch;
+
+use reload::Keeper;
+pub use reload::Origin;
 
 /// How long streams may take to end when they are told to.
 const CUT_OFF: Duration = Duration::from_secs(2);
@@ -30,6 +37,8 @@ pub struct Application {
     admin: Option<SocketAddr>,
     server: ServerPair,
     certificate: Option<Certificate>,
+    keeper: Option<Keeper>,
+    asked: mpsc::Receiver<ReloadRequest>,
 }
 
 struct ServerPair {
@@ -47,21 +56,39 @@ impl Application {
         // Built once here, so that what is wrong is told at the start and not by each worker.
         Client::new(&tls, &config.upstream)?;
         let shared = Arc::new(Shared::new(config)?);
-        let settings = &shared.config.server;
+        let snapshot = shared.snapshot();
+        let settings = &snapshot.config.server;
         let certificate = settings.tls.clone().map(Certificate::load).transpose();
         let certificate = certificate.map_err(|fault| anyhow::anyhow!("a file of server.tls {fault}"))?;
         let worker = {
             let shared = Arc::clone(&shared);
             move || {
                 // It was built from the same values above: no worker can fail where that did not.
-                let client = Client::new(&tls, &shared.config.upstream).ok()?;
-                Some(Rc::new(Worker { shared: Arc::clone(&shared), client }))
+                let client = Client::new(&tls, &shared.snapshot().config.upstream).ok()?;
+                Some(Rc::new(Worker::new(Arc::clone(&shared), client)))
             }
         };
         let (public, listen) = listener::public(settings, certificate.as_ref(), worker)?;
-        let admin = settings.admin.map(|at| listener::admin(&shared, at)).transpose()?;
+        let (ask, asked) = mpsc::channel(1);
+        let admin = settings.admin.map(|at| listener::admin(&shared, &ask, at)).transpose()?;
         let (admin, admin_at) = admin.unzip();
-        Ok(Self { shared, listen, admin: admin_at, server: ServerPair { public, admin }, certificate })
+        Ok(Self {
+            shared,
+            listen,
+            admin: admin_at,
+            server: ServerPair { public, admin },
+            certificate,
+            keeper: None,
+            asked,
+        })
+    }
+
+    /// Takes its configuration anew from where it came, when that changes, and when SIGHUP or `POST /reload` ask for it.
+    ///
+    /// # Errors
+    /// SIGHUP cannot be listened to.
+    pub fn follow(self, origin: Origin, dial: Dial) -> io::Result<Self> {
+        Ok(Self { keeper: Some(Keeper::new(origin, dial)?), ..self })
     }
 
     /// Where clients connect.
@@ -101,6 +128,11 @@ impl Application {
             let metrics = Arc::clone(&shared.metrics);
             background.0.push(actix_rt::spawn(watch::certificate(certificate, metrics)));
         }
+        match self.keeper {
+            Some(keeper) => background.0.push(actix_rt::spawn(keeper.keep(Arc::clone(&shared), self.asked))),
+            // Whoever asks is told so, and does not wait.
+            None => drop(self.asked),
+        }
         tokio::select! {
             () = stop => drain(&shared).await,
             ended = &mut public => return ended.map_err(io::Error::other)?,
@@ -133,11 +165,11 @@ async fn sweep(shared: Arc<Shared>) {
 }
 
 async fn drain(shared: &Shared) {
-    let settings = &shared.config.server;
+    let time = shared.snapshot().config.server.drain;
     tracing::info!(running = shared.running.len(), "draining");
     shared.draining.cancel();
     shared.running.close();
-    if timeout(settings.drain, shared.running.wait()).await.is_err() {
+    if timeout(time, shared.running.wait()).await.is_err() {
         tracing::warn!(running = shared.running.len(), "the time to drain is over");
         shared.deadline.cancel();
         // What does not even end now is cut off with its connection.

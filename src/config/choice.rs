@@ -4,7 +4,7 @@ use schemars::{Schema, json_schema};
 
 use super::written::FromText;
 use super::{
-    EmptyReply, Fault, LearnSession, LimitsStore, LogFormat, OnStoreFailure, SessionStore, Strategy,
+    EmptyReply, Fault, LearnSession, LimitsStore, LogFormat, LogLevel, OnStoreFailure, SessionStore, Strategy,
 };
 use crate::catalog::{Images, Tools};
 use crate::translate::request::OnParameter;
@@ -95,6 +95,16 @@ impl Choice for LogFormat {
         &[("json", Some(Self::Json)), ("pretty", Some(Self::Pretty))];
 }
 
+impl Choice for LogLevel {
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("error", Some(Self::Error)),
+        ("warn", Some(Self::Warn)),
+        ("info", Some(Self::Info)),
+        ("debug", Some(Self::Debug)),
+        ("trace", Some(Self::Trace)),
+    ];
+}
+
 impl Choice for Fault {
     const WORDS: &'static [(&'static str, Option<Self>)] = &[
         ("connect", Some(Self::Connect)),
@@ -114,6 +124,13 @@ impl Choice for Images {
 impl Choice for Tools {
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("emulate", None), ("reject", Some(Self::Reject)), ("ignore", Some(Self::Ignore))];
+}
+
+impl LogLevel {
+    /// The word of the configuration, which is that of log filters too.
+    pub fn as_str(self) -> &'static str {
+        word(self)
+    }
 }
 
 /// The file's word for a value.

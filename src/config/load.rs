@@ -12,6 +12,7 @@ use super::problem::{Problem, Problems};
 use super::raw::RawConfig;
 use super::schema::Shape;
 use super::shape::{Findings, Tree};
+use super::sources::Sources;
 use super::yaml;
 
 /// Largest file that is read, in bytes: room for ten thousand keys.
@@ -21,13 +22,27 @@ impl Config {
     /// Reads and checks a file. All problems are found at once, except that text which is not YAML, or has the wrong
     /// shape, is not looked at further.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, Problems> {
-        let text = read_capped(path)
+        Self::load_noting(path, environment, &mut Sources::default())
+    }
+
+    /// The same, with all files that were read noted in `sources`.
+    pub fn load_noting(
+        path: &Path,
+        environment: &Environment,
+        sources: &mut Sources,
+    ) -> Result<Self, Problems> {
+        let text = sources
+            .read(path)
             .map_err(|error| Problem::new("", format!("cannot read {}: {error}", path.display())))?;
-        Self::parse(&text, environment)
+        Self::parse_noting(&text, environment, sources)
     }
 
     /// The same for text at hand.
     pub fn parse(text: &str, environment: &Environment) -> Result<Self, Problems> {
+        Self::parse_noting(text, environment, &mut Sources::default())
+    }
+
+    fn parse_noting(text: &str, environment: &Environment, sources: &mut Sources) -> Result<Self, Problems> {
         let shape = Shape::of_file();
         let tree: Tree = yaml::read(text)?;
         let findings = Findings::of(&tree, &shape);
@@ -38,7 +53,7 @@ impl Config {
         }
         let raw: Option<RawConfig> = yaml::read(text)?;
         let raw = overlay::apply(raw.unwrap_or_default(), environment, &shape, &mut problems)?;
-        check::check(raw, environment, problems)
+        check::check(raw, environment, sources, problems)
     }
 }
 

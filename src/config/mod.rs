@@ -17,6 +17,7 @@ use crate::translate::request::Parameters;
 
 mod check;
 mod choice;
+pub mod diff;
 mod environment;
 mod fill;
 mod load;
@@ -27,6 +28,7 @@ mod resilience;
 mod schema;
 mod shape;
 mod show;
+mod sources;
 mod values;
 mod written;
 mod yaml;
@@ -35,6 +37,7 @@ pub use environment::Environment;
 pub use problem::{Problem, Problems};
 pub use resilience::{Breaker, Fault, Retry};
 pub use schema::schema;
+pub use sources::Sources;
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -176,6 +179,8 @@ pub struct ClientKey {
     pub models: Option<Vec<String>>,
     /// First second (Unix time) at which it is no longer good.
     pub expires: Option<u64>,
+    /// It is not good at present.
+    pub disabled: bool,
     /// Whether its identity and conversation headers are believed.
     pub trust_user: bool,
     /// `limits` of this key, instead of `limits.key`.
@@ -272,8 +277,26 @@ pub enum OnStoreFailure {
 pub struct Telemetry {
     /// The form of the log.
     pub log: LogFormat,
+    /// How much of its own the proxy tells in the log, if `RUST_LOG` does not say so.
+    pub level: LogLevel,
     /// Whether requests and answers are logged, word for word.
     pub content: bool,
+}
+
+/// `telemetry.level`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What could not be served for a reason that an operator should see to.
+    Error,
+    /// And what goes on in spite of something.
+    Warn,
+    /// And a line for each request.
+    #[default]
+    Info,
+    /// And steps on the way.
+    Debug,
+    /// All there is.
+    Trace,
 }
 
 /// `telemetry.log`.

@@ -10,13 +10,17 @@ use super::choice::word;
 use super::{Auth, Breaker, ClientKey, Config, Cors, Limits, Redis, Retry, Sessions, Timeouts};
 use crate::allowance::Allowance;
 use crate::catalog::Route;
+use crate::secret::Secret;
 
 /// What stands for a secret.
 const MASK: &str = "***";
 
 /// A piece of YAML; a section keeps its order.
-enum Node {
+#[derive(Debug)]
+pub(super) enum Node {
     Text(String),
+    /// Is shown as a mask.
+    Secret(Secret),
     Number(u64),
     Bool(bool),
     List(Vec<Node>),
@@ -34,7 +38,7 @@ impl Config {
         serde_saphyr::to_string(&self.node()).expect("YAML of plain values")
     }
 
-    fn node(&self) -> Node {
+    pub(super) fn node(&self) -> Node {
         let mut keys = vec![
             ("server", self.server_node()),
             ("upstream", self.upstream_node()),
@@ -61,6 +65,7 @@ impl Config {
                 "telemetry",
                 section([
                     ("log", text(word(self.telemetry.log))),
+                    ("level", text(word(self.telemetry.level))),
                     ("content", Node::Bool(self.telemetry.content)),
                     ("otlp", text("off")),
                 ]),
@@ -150,9 +155,7 @@ fn breaker(breaker: Breaker) -> Node {
 
 fn model(route: &Route) -> Node {
     let mut keys = vec![("app", text(route.app.as_str()))];
-    if route.key.is_some() {
-        keys.push(("api_key", text(MASK)));
-    }
+    keys.extend(route.key.clone().map(|key| ("api_key", Node::Secret(key))));
     keys.push(("hidden", Node::Bool(route.hidden)));
     keys.push(("tools", text(word(route.tools))));
     keys.push(("images", text(word(route.images))));
@@ -183,6 +186,7 @@ fn client_key(key: &ClientKey) -> Node {
         let moment = UNIX_EPOCH + Duration::from_secs(expires);
         keys.push(("expires", text(humantime::format_rfc3339_seconds(moment))));
     }
+    keys.push(("disabled", Node::Bool(key.disabled)));
     keys.push(("trust_user", Node::Bool(key.trust_user)));
     keys.extend(key.limits.map(|limits| ("limits", allowance(&limits))));
     section(keys)
@@ -201,7 +205,11 @@ fn sessions(sessions: &Sessions) -> Node {
 }
 
 fn redis(redis: &Redis) -> Node {
-    section([("url", text(MASK)), ("prefix", text(&redis.prefix)), ("timeout", duration(redis.timeout))])
+    section([
+        ("url", Node::Secret(redis.url.clone())),
+        ("prefix", text(&redis.prefix)),
+        ("timeout", duration(redis.timeout)),
+    ])
 }
 
 fn allowance(limits: &Allowance) -> Node {
@@ -258,6 +266,7 @@ impl Serialize for Node {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
+            Self::Secret(_) => serializer.serialize_str(MASK),
             Self::Number(number) => serializer.serialize_u64(*number),
             Self::Bool(bool) => serializer.serialize_bool(*bool),
             Self::List(nodes) => nodes.serialize(serializer),

@@ -18,6 +18,8 @@ pub(super) struct Account {
     pub(super) meters: Meters,
     /// Leaves to run, once there has been a limit to them.
     slots: Option<Arc<Semaphore>>,
+    /// How many they are; more than there shall be while requests run that began when there were more.
+    size: usize,
     /// When a request last asked for it.
     pub(super) seen: Moment,
 }
@@ -25,10 +27,14 @@ pub(super) struct Account {
 impl Account {
     /// Its slots, of which there are so many.
     pub(super) fn slots(&mut self, number: NonZeroU32) -> Arc<Semaphore> {
-        let slots = self.slots.get_or_insert_with(|| {
-            let number = usize::try_from(number.get()).unwrap_or(usize::MAX);
-            Arc::new(Semaphore::new(number.min(Semaphore::MAX_PERMITS)))
-        });
+        let number = usize::try_from(number.get()).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        let slots = self.slots.get_or_insert_with(|| Arc::new(Semaphore::new(0)));
+        if number > self.size {
+            slots.add_permits(number - self.size);
+            self.size = number;
+        } else if number < self.size {
+            self.size -= slots.forget_permits(self.size - number);
+        }
         Arc::clone(slots)
     }
 

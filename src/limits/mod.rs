@@ -23,6 +23,8 @@ mod trial;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+
 use crate::allowance::Allowance;
 use crate::config;
 use crate::config::OnStoreFailure;
@@ -201,7 +203,7 @@ type Claims = [Option<Claim>; 4];
 /// The limits of a process.
 #[derive(Debug)]
 pub struct Limits {
-    settings: config::Limits,
+    settings: ArcSwap<config::Limits>,
     /// When the counting began.
     began: Instant,
     store: Local,
@@ -213,8 +215,13 @@ pub struct Limits {
 impl Limits {
     /// Nothing is used yet.
     pub fn new(settings: config::Limits, now: Instant) -> Self {
-        let on_store_failure = settings.on_store_failure;
-        Self { settings, began: now, store: Local::default(), remote: None, on_store_failure }
+        Self {
+            on_store_failure: settings.on_store_failure,
+            settings: ArcSwap::from_pointee(settings),
+            began: now,
+            store: Local::default(),
+            remote: None,
+        }
     }
 
     /// The limits of all replicas that use the same Redis and the same prefix, and agree on their digests.
@@ -222,9 +229,14 @@ impl Limits {
         Self { remote: Some(Remote::new(redis, prefix)), ..Self::new(settings, now) }
     }
 
+    /// Goes by other numbers from now on; what has been used is used, and the store stays.
+    pub fn renew(&self, settings: config::Limits) {
+        self.settings.store(Arc::new(settings));
+    }
+
     /// Whether users are counted at all: if not, nobody needs to know who asks.
     pub fn count_users(&self) -> bool {
-        !self.settings.user.is_empty()
+        !self.settings.load().user.is_empty()
     }
 
     /// Counts a request under every rule that concerns it, and waits for its turn if too many run. `None` if no rule
@@ -287,14 +299,15 @@ impl Limits {
     }
 
     fn claims(&self, subject: &Subject<'_>) -> Claims {
+        let settings = self.settings.load();
         let claim = |who, allowance: Allowance| Claim { who, allowance };
         let given = |allowance: &Allowance| !allowance.is_empty();
-        let user = subject.user.filter(|_| self.count_users());
-        let key = Some(subject.key_limits.unwrap_or(self.settings.key)).filter(given);
+        let user = subject.user.filter(|_| given(&settings.user));
+        let key = Some(subject.key_limits.unwrap_or(settings.key)).filter(given);
         let alias = subject.alias_limits.filter(given);
-        let all = Some(self.settings.all).filter(given);
+        let all = Some(settings.all).filter(given);
         [
-            user.map(|user| claim(Who::User(user), self.settings.user)),
+            user.map(|user| claim(Who::User(user), settings.user)),
             key.map(|allowance| claim(Who::Key(subject.key), allowance)),
             alias.map(|allowance| {
                 claim(Who::Model(Arc::clone(subject.alias), subject.alias_digest), allowance)

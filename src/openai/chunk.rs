@@ -24,11 +24,13 @@ pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 const LOGPROBS_AND_NO_FINISH: &[u8] = b",\"logprobs\":null,\"finish_reason\":null}]";
 
-/// Writes the chunks of one stream.
-#[derive(Debug)]
+/// Writes the chunks of one choice of a stream.
+#[derive(Clone, Debug)]
 pub struct ChunkWriter {
-    /// `data: {"id":…` up to and with `"choices":`.
-    head: Vec<u8>,
+    /// `data: {"id":…` up to and with `"choices":`, and then `[{"index":…,"delta":{`.
+    lead: Vec<u8>,
+    /// Where the first of these two ends.
+    head: usize,
     include_usage: IncludeUsage,
 }
 
@@ -45,39 +47,58 @@ impl ChunkWriter {
         head.extend_from_slice(b",\"system_fingerprint\":\"");
         head.extend_from_slice(SYSTEM_FINGERPRINT.as_bytes());
         head.extend_from_slice(b"\",\"choices\":");
-        Self { head, include_usage }
+        let mut writer = Self { head: head.len(), lead: head, include_usage };
+        writer.lead_to(0);
+        writer
+    }
+
+    /// Writes the chunks of another choice of the same stream.
+    #[must_use]
+    pub fn of_choice(&self, index: u32) -> Self {
+        let mut writer = self.clone();
+        writer.lead_to(index);
+        writer
+    }
+
+    fn lead_to(&mut self, index: u32) {
+        self.lead.truncate(self.head);
+        self.lead.extend_from_slice(b"[{\"index\":");
+        self.lead.extend_from_slice(itoa::Buffer::new().format(index).as_bytes());
+        self.lead.extend_from_slice(b",\"delta\":{");
     }
 
     /// The first chunk: who speaks.
     pub fn role(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.head);
-        out.extend_from_slice(
-            b"[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}",
-        );
+        out.extend_from_slice(&self.lead);
+        out.extend_from_slice(b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}");
         out.extend_from_slice(LOGPROBS_AND_NO_FINISH);
         self.close(out);
     }
 
     /// More text.
     pub fn text(&self, text: &str, out: &mut Vec<u8>) {
-        out.reserve(self.head.len() + text.len() + text.len() / 8 + 128);
-        out.extend_from_slice(&self.head);
-        out.extend_from_slice(b"[{\"index\":0,\"delta\":{\"content\":");
+        out.reserve(self.lead.len() + text.len() + text.len() / 8 + 128);
+        out.extend_from_slice(&self.lead);
+        out.extend_from_slice(b"\"content\":");
         write_string(out, text);
         out.push(b'}');
         out.extend_from_slice(LOGPROBS_AND_NO_FINISH);
         self.close(out);
     }
 
-    /// The end of the answer, its usage where that was asked for, and `[DONE]`.
-    pub fn finish(&self, reason: FinishReason, usage: Usage, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.head);
-        out.extend_from_slice(b"[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"");
+    /// The end of the choice.
+    pub fn finish(&self, reason: FinishReason, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.lead);
+        out.extend_from_slice(b"},\"logprobs\":null,\"finish_reason\":\"");
         out.extend_from_slice(reason.as_str().as_bytes());
         out.extend_from_slice(b"\"}]");
         self.close(out);
+    }
+
+    /// The end of the stream, when all choices have ended: the usage where that was asked for, and `[DONE]`.
+    pub fn done(&self, usage: Usage, out: &mut Vec<u8>) {
         if self.include_usage == IncludeUsage::Yes {
-            out.extend_from_slice(&self.head);
+            out.extend_from_slice(self.lead.get(..self.head).unwrap_or_default());
             out.extend_from_slice(b"[],\"usage\":");
             usage.write_json(out);
             out.extend_from_slice(b"}\n\n");
@@ -121,7 +142,8 @@ mod tests {
         let mut out = Vec::new();
         writer.role(&mut out);
         writer.text("Hel\"lo\n", &mut out);
-        writer.finish(FinishReason::Stop, Usage { prompt_tokens: 1, completion_tokens: 2 }, &mut out);
+        writer.finish(FinishReason::Stop, &mut out);
+        writer.done(Usage { prompt_tokens: 1, completion_tokens: 2 }, &mut out);
         events(&out)
     }
 
@@ -142,6 +164,25 @@ mod tests {
             assert!(event["choices"][0]["logprobs"].is_null());
         }
         assert!(events[0]["choices"][0]["finish_reason"].is_null());
+    }
+
+    #[test]
+    fn choices_differ_in_their_index_alone() {
+        let first = ChunkWriter::new(&CompletionId::mint(), 1_700_000_000, "gpt-4o", IncludeUsage::No);
+        let write = |writer: &ChunkWriter| {
+            let mut out = Vec::new();
+            writer.role(&mut out);
+            writer.text("Hi", &mut out);
+            writer.finish(FinishReason::Stop, &mut out);
+            out
+        };
+        let (first, mut twelfth) =
+            (events(&write(&first)), events(&write(&first.of_choice(12).of_choice(12))));
+        for event in &mut twelfth {
+            assert_eq!(event["choices"][0]["index"], 12);
+            event["choices"][0]["index"] = 0.into();
+        }
+        assert_eq!(first, twelfth);
     }
 
     #[test]

@@ -37,38 +37,59 @@ pub struct Completion<'a> {
     pub created: u64,
     /// `model`: the alias, as the client asked for it.
     pub model: &'a str,
+    /// `choices`, in the order of their index.
+    pub choices: &'a [Choice<'a>],
+    /// `usage`
+    pub usage: Usage,
+}
+
+/// One of the answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
     /// The text.
     pub content: &'a str,
     /// Why it ended.
     pub finish_reason: FinishReason,
-    /// `usage`
-    pub usage: Usage,
 }
 
 impl Completion<'_> {
     /// The body.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(self.content.len() + self.content.len() / 8 + 640);
+        let text: usize = self.choices.iter().map(|choice| choice.content.len()).sum();
+        let mut body = Vec::with_capacity(text + text / 8 + 480 + 160 * self.choices.len());
         body.extend_from_slice(b"{\"id\":\"");
         body.extend_from_slice(self.id.as_str().as_bytes());
         body.extend_from_slice(b"\",\"object\":\"chat.completion\",\"created\":");
         body.extend_from_slice(itoa::Buffer::new().format(self.created).as_bytes());
         body.extend_from_slice(b",\"model\":");
         write_string(&mut body, self.model);
-        body.extend_from_slice(
-            b",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":",
-        );
-        write_string(&mut body, self.content);
-        body.extend_from_slice(
-            b",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"",
-        );
-        body.extend_from_slice(self.finish_reason.as_str().as_bytes());
-        body.extend_from_slice(b"\"}],\"usage\":");
+        body.extend_from_slice(b",\"choices\":[");
+        for (index, choice) in self.choices.iter().enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            choice.write_json(index, &mut body);
+        }
+        body.extend_from_slice(b"],\"usage\":");
         self.usage.write_json(&mut body);
         body.extend_from_slice(b",\"system_fingerprint\":\"");
         body.extend_from_slice(SYSTEM_FINGERPRINT.as_bytes());
         body.extend_from_slice(b"\"}");
         body
+    }
+}
+
+impl Choice<'_> {
+    fn write_json(&self, index: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"index\":");
+        out.extend_from_slice(itoa::Buffer::new().format(index).as_bytes());
+        out.extend_from_slice(b",\"message\":{\"role\":\"assistant\",\"content\":");
+        write_string(out, self.content);
+        out.extend_from_slice(
+            b",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"",
+        );
+        out.extend_from_slice(self.finish_reason.as_str().as_bytes());
+        out.extend_from_slice(b"\"}");
     }
 }
 
@@ -89,8 +110,10 @@ mod tests {
             id: &id,
             created: 1_700_000_000,
             model: "gpt-\"4o\"",
-            content: "line\n\"quoted\" \u{1F600}",
-            finish_reason: FinishReason::Length,
+            choices: &[
+                Choice { content: "line\n\"quoted\" \u{1F600}", finish_reason: FinishReason::Length },
+                Choice { content: "", finish_reason: FinishReason::Stop },
+            ],
             usage: Usage { prompt_tokens: 3, completion_tokens: 4 },
         };
         let value: serde_json::Value = serde_json::from_slice(&completion.to_json()).unwrap();
@@ -104,6 +127,10 @@ mod tests {
                         "role": "assistant", "content": "line\n\"quoted\" \u{1F600}", "refusal": null, "annotations": []
                     },
                     "logprobs": null, "finish_reason": "length"
+                }, {
+                    "index": 1,
+                    "message": {"role": "assistant", "content": "", "refusal": null, "annotations": []},
+                    "logprobs": null, "finish_reason": "stop"
                 }],
                 "usage": {
                     "prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7,

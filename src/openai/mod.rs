@@ -8,6 +8,7 @@ pub mod completion;
 pub mod error;
 pub mod json;
 pub mod model;
+pub mod tokens;
 pub mod usage;
 
 pub use error::{Error, ErrorType};

@@ -26,6 +26,8 @@ pub(super) struct Applicant<'a> {
     pub(super) prompt_bytes: usize,
     /// Tokens that the answer may have.
     pub(super) max_tokens: Option<u64>,
+    /// Answers that are wanted, each of them the work of a call of its own.
+    pub(super) choices: u32,
 }
 
 /// Counts the request and waits for its turn, if there are limits. The permit, and how the limits stand, are noted in
@@ -35,7 +37,7 @@ pub(super) async fn admit(
     applicant: Applicant<'_>,
     exchange: &mut Exchange,
 ) -> Result<(), Error> {
-    let Applicant { caller, user, model, route, prompt_bytes, max_tokens } = applicant;
+    let Applicant { caller, user, model, route, prompt_bytes, max_tokens, choices } = applicant;
     let user = user.filter(|_| shared.limits.count_users()).map(|user| {
         let scope = ScopeParts { credential: &caller.digest, user: Some(user), app: "", conversation: None };
         shared.fingerprinter.scope(scope).short()
@@ -49,7 +51,9 @@ pub(super) async fn admit(
         alias_limits: route.limits,
     };
     let prompt = estimate_tokens(prompt_bytes);
-    let cost = Cost { prompt, total: prompt.saturating_add(max_tokens.unwrap_or(ANSWER_TOKENS)) };
+    let each = prompt.saturating_add(max_tokens.unwrap_or(ANSWER_TOKENS));
+    let choices = u64::from(choices);
+    let cost = Cost { prompt: prompt.saturating_mul(choices), total: each.saturating_mul(choices) };
     let admitted = tokio::select! {
         biased;
         admitted = shared.limits.admit(&subject, cost, Instant::now()) => admitted,

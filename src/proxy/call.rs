@@ -10,16 +10,14 @@ use crate::chipp::{self, ErrorKind, Failure};
 use crate::ids::ChatSessionId;
 use crate::limits::Owed;
 use crate::openai::Error;
-use crate::openai::usage::Usage;
 use crate::proxy::exchange::{Exchange, Hints, Refused};
 use crate::proxy::failed::Failed;
 use crate::proxy::plan::{self, Ask, Attempt};
 use crate::proxy::{Caller, Worker, error};
 use crate::session::Outcome;
-use crate::telemetry::{self, End};
+use crate::telemetry;
 use crate::translate;
 use crate::translate::failure::{Facts, KeyOwner};
-use crate::translate::reply::Volume;
 use crate::upstream;
 use crate::upstream::breaker::{Change, Permit};
 use crate::upstream::retry::Session;
@@ -48,14 +46,28 @@ impl Call {
         client_body: &Bytes,
     ) -> Result<Self, Box<Refused>> {
         let worker = worker.clone();
-        let deadline = tokio::time::Instant::now() + worker.shared.config.upstream.timeouts.total;
-        match plan::make(&worker.shared, caller, &mut exchange, hints, client_body).await {
+        let deadline = tokio::time::Instant::now() + worker.snapshot.config.upstream.timeouts.total;
+        match plan::make(&worker, caller, &mut exchange, hints, client_body).await {
             Ok((ask, attempt)) => {
                 worker.shared.retries.earn();
                 Ok(Self { worker, exchange, ask, attempt, deadline })
             }
             Err(error) => Err(Refused::new(error, exchange)),
         }
+    }
+
+    /// The same request once more, for another choice: in a session of its own, and with an exchange aside.
+    pub(super) async fn beside(&self, exchange: &Exchange) -> Result<Self, Error> {
+        let mut exchange = exchange.aside();
+        let (attempt, outcome) = self.ask.beside(&self.worker, &self.attempt).await?;
+        exchange.set_outcome(outcome);
+        Ok(Self {
+            worker: self.worker.clone(),
+            exchange,
+            ask: self.ask.clone(),
+            attempt,
+            deadline: self.deadline,
+        })
     }
 
     /// Sends the request until an answer with status 200 begins, in the session that was meant or in a new one.
@@ -113,7 +125,7 @@ impl Call {
 
     /// Gives the session up, and makes the request anew with the whole history.
     pub(super) fn replay(&mut self) -> Result<(), Error> {
-        self.ask.replay(&self.worker.shared, &mut self.attempt)?;
+        self.ask.replay(&self.worker, &mut self.attempt)?;
         self.exchange.set_outcome(Outcome::Replayed);
         self.exchange.record.metrics().sessions_lost.inc();
         Ok(())
@@ -126,7 +138,7 @@ impl Call {
         named: Option<ChatSessionId>,
         content: &str,
     ) {
-        if self.worker.shared.config.telemetry.content {
+        if self.worker.snapshot.config.telemetry.content {
             telemetry::content::answer(&self.exchange.record.request_id, content);
         }
         self.tell_session(named.as_ref());
@@ -141,24 +153,9 @@ impl Call {
     /// Notes the session for the client, if it is to know: the one that the reply named, or else the one gone on with.
     pub(super) fn tell_session(&mut self, named: Option<&ChatSessionId>) {
         let is_kept = self.attempt.turn.as_ref().is_some_and(|turn| turn.is_kept());
-        if self.worker.shared.config.sessions.expose && is_kept {
+        if self.worker.snapshot.config.sessions.expose && is_kept {
             self.exchange.chat_session = named.or(self.attempt.session()).cloned();
         }
-    }
-
-    /// The client's usage; also for the log and the limits, which have no more to do with the request after this.
-    pub(super) async fn usage(&mut self, given: Option<chipp::Usage>, answer_bytes: usize) -> Usage {
-        let volume = Volume { prompt_bytes: self.ask.prompt_bytes, answer_bytes };
-        let (usage, source) = translate::reply::usage(given, self.ask.cutter.cut(), volume);
-        self.exchange.usage = Some(source);
-        self.exchange.record.tokens = Some((usage.prompt_tokens, usage.completion_tokens));
-        self.exchange.record.end = End::Complete;
-        if let Some(permit) = self.exchange.permit.take()
-            && let Some(standings) = permit.settle(usage.total_tokens(), Instant::now()).await
-        {
-            self.exchange.standings = standings;
-        }
-        usage
     }
 
     /// Refuses, with the turn dropped in doubt unless it was settled before.

@@ -41,7 +41,7 @@ impl Caller {
     /// Judges the credential that a request brought. `now` in Unix seconds.
     ///
     /// # Errors
-    /// 401 in OpenAI's words; the same for keys that are unknown, wrong, or expired.
+    /// 401 in OpenAI's words; the same for keys that are unknown, wrong, disabled, or expired.
     pub fn authenticate(
         auth: &Auth,
         credential: Option<&str>,
@@ -72,7 +72,9 @@ impl Caller {
         };
         let given = credential.ok_or_else(Error::no_api_key)?;
         let hash: [u8; 32] = Sha256::digest(given.as_bytes()).into();
-        let entry = find(keys, &hash).filter(|entry| entry.expires.is_none_or(|expires| now < expires));
+        let is_good =
+            |entry: &&ClientKey| !entry.disabled && entry.expires.is_none_or(|expires| now < expires);
+        let entry = find(keys, &hash).filter(is_good);
         let entry = entry.ok_or_else(|| Error::wrong_api_key(given))?;
         Ok(Self {
             digest: fingerprinter.digest(entry.name.as_bytes()),
@@ -115,6 +117,7 @@ mod tests {
             sha256: keys.iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect(),
             models: Some(vec!["gpt-*".into(), "support".into()]),
             expires: Some(1000),
+            disabled: name == "disabled",
             trust_user: name == "trusted",
             limits: None,
         }
@@ -126,11 +129,16 @@ mod tests {
 
     #[test]
     fn keys_old_and_new_are_good_until_they_expire() {
-        let auth = Auth::Keys(vec![entry("web", &["old", "new"]), entry("trusted", &["other"])]);
+        let entries =
+            [entry("web", &["old", "new"]), entry("trusted", &["other"]), entry("disabled", &["off"])];
+        let auth = Auth::Keys(entries.into());
         assert_eq!(authenticate(&auth, Some("old"), 1).unwrap().name.as_deref(), Some("web"));
         assert_eq!(authenticate(&auth, Some("new"), 999).unwrap().trust, Trust::BodyOnly);
         assert_eq!(authenticate(&auth, Some("other"), 1).unwrap().trust, Trust::Headers);
-        assert_eq!(authenticate(&auth, Some("new"), 1000).unwrap_err().code, Some("invalid_api_key"));
+        for (bad, now) in [("new", 1000), ("off", 1), ("odd", 1)] {
+            let error = authenticate(&auth, Some(bad), now).unwrap_err();
+            assert_eq!((error.status, error.code), (401, Some("invalid_api_key")));
+        }
     }
 
     #[test]

@@ -8,13 +8,17 @@ use bytes::Bytes;
 use crate::chipp;
 use crate::ids::CompletionId;
 use crate::openai::Error;
-use crate::openai::completion::Completion;
+use crate::openai::chunk::ChunkWriter;
+use crate::openai::completion::{Choice, Completion, FinishReason};
+use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
+use crate::proxy::choices;
 use crate::proxy::exchange::{Exchange, Head, Hints, Refused};
 use crate::proxy::failed::Failed;
 use crate::proxy::stream::{self, Frames};
 use crate::proxy::{Caller, Worker};
 use crate::translate;
+use crate::translate::reply::UsageSource;
 use crate::upstream::{self, Accept};
 
 /// Largest plain reply that is taken, in bytes.
@@ -51,27 +55,35 @@ pub async fn chat(
     body: Bytes,
 ) -> Result<Answer, Box<Refused>> {
     let call = Call::prepare(worker, caller, exchange, hints, &body).await?;
-    match call.ask.accept {
+    match (call.ask.accept, call.ask.choices) {
         // Apart, as a stream's opening is: else the future of every request had to have room for both.
-        Accept::Json => Box::pin(call.answer()).await,
-        Accept::Stream => stream::start(call).await,
+        (Accept::Json, 1) => Box::pin(call.answer()).await,
+        (Accept::Json, _) => Box::pin(choices::answer(call)).await,
+        (Accept::Stream, _) => stream::start(call).await,
     }
 }
 
 impl Call {
     /// The plain answer.
     async fn answer(mut self) -> Result<Answer, Box<Refused>> {
-        let shared = Arc::clone(&self.worker.shared);
-        let fetched = tokio::select! {
-            fetched = self.pursue(Self::fetch) => fetched,
-            () = shared.deadline.cancelled() => Err(Error::shutting_down()),
-        };
-        match fetched {
+        match self.fetched().await {
             Ok(reply) => {
-                let body = self.finish(reply).await;
+                let concluded = self.conclude(reply).await;
+                let (usage, source) = concluded.usage;
+                let body = completion(&self.ask.model, &[concluded.as_choice()], usage);
+                self.exchange.complete(usage, source, usage.total_tokens()).await;
                 Ok(Answer::Plain { exchange: self.exchange, body })
             }
             Err(error) => Err(self.refuse(error)),
+        }
+    }
+
+    /// A whole reply, from whichever app gives one.
+    pub(super) async fn fetched(&mut self) -> Result<chipp::Reply, Error> {
+        let shared = Arc::clone(&self.worker.shared);
+        tokio::select! {
+            fetched = self.pursue(Self::fetch) => fetched,
+            () = shared.deadline.cancelled() => Err(Error::shutting_down()),
         }
     }
 
@@ -113,28 +125,49 @@ impl Call {
         Ok(Some(answer))
     }
 
-    async fn finish(&mut self, reply: chipp::Reply) -> Vec<u8> {
+    /// Cuts the answer, and puts the session away: before the answer is sent, since the client's next request is to
+    /// find it.
+    pub(super) async fn conclude(&mut self, reply: chipp::Reply) -> Concluded {
         let mut content = reply.text;
         if !self.ask.cutter.is_idle() {
             content = self.ask.cutter.push(&content);
             content.push_str(&self.ask.cutter.finish());
         }
-        // Before the answer is sent: the client's next request is to find the session.
         self.settle(reply.finish, reply.session, &content).await;
-        let usage = self.usage(reply.usage, content.len()).await;
-        let completion = Completion {
-            id: &CompletionId::mint(),
-            created: unix_seconds(),
-            model: &self.ask.model,
-            content: &content,
+        Concluded {
+            usage: self.usage(reply.usage, &content).await,
             finish_reason: translate::reply::finish_reason(reply.finish, self.ask.cutter.cut()),
-            usage,
-        };
-        completion.to_json()
+            content,
+        }
     }
 }
 
+/// An answer as the client gets it.
+#[derive(Debug)]
+pub(super) struct Concluded {
+    content: String,
+    finish_reason: FinishReason,
+    pub(super) usage: (Usage, UsageSource),
+}
+
+impl Concluded {
+    pub(super) fn as_choice(&self) -> Choice<'_> {
+        Choice { content: &self.content, finish_reason: self.finish_reason }
+    }
+}
+
+/// The body of a plain answer.
+pub(super) fn completion(model: &str, choices: &[Choice<'_>], usage: Usage) -> Vec<u8> {
+    let id = CompletionId::mint();
+    Completion { id: &id, created: unix_seconds(), model, choices, usage }.to_json()
+}
+
+/// Writes the chunks of a streamed one.
+pub(super) fn writer(call: &Call) -> ChunkWriter {
+    ChunkWriter::new(&CompletionId::mint(), unix_seconds(), &call.ask.model, call.ask.include_usage)
+}
+
 /// Seconds since 1970, for `created`.
-pub(super) fn unix_seconds() -> u64 {
+fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

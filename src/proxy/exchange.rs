@@ -1,10 +1,11 @@
 //! What is known of one exchange while it runs: its record, and what its answer's head will say.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ids::{ChatSessionId, RequestId};
 use crate::limits::{Permit, Standings};
 use crate::openai::Error;
+use crate::openai::usage::Usage;
 use crate::session::Outcome;
 use crate::telemetry::{End, Record};
 use crate::translate::reply::UsageSource;
@@ -84,6 +85,49 @@ impl Exchange {
     /// Adds to the time spent waiting for Chipp.
     pub fn waited(&mut self, time: Duration) {
         self.record.upstream += time;
+    }
+
+    /// For one of several calls that answer the same request: what it tells is to be [absorbed](Self::absorb).
+    #[must_use]
+    pub(super) fn aside(&self) -> Self {
+        Self { outcome: self.outcome, ..Self::new(self.record.aside()) }
+    }
+
+    /// Takes over what one of several calls tells.
+    pub(super) fn absorb(&mut self, index: usize, aside: &Self) {
+        self.record.absorb(&aside.record);
+        match (index, aside.outcome) {
+            (0, _) => self.follow(aside),
+            (_, Some(outcome)) => self.record.metrics().outcome(outcome.as_str()),
+            (_, None) => {}
+        }
+    }
+
+    /// Where the client is told one thing, the first of several calls speaks for all.
+    pub(super) fn follow(&mut self, first: &Self) {
+        if let Some(outcome) = first.outcome {
+            self.set_outcome(outcome);
+        }
+        self.chat_session.clone_from(&first.chat_session);
+    }
+
+    /// The answer is complete: that is for the log and the limits, which have no more to do with the request then.
+    /// `spent`: tokens of all calls together, of which the client's usage counts the prompt once.
+    pub(super) async fn complete(&mut self, usage: Usage, source: UsageSource, spent: u64) {
+        self.usage = Some(source);
+        self.record.tokens = Some((usage.prompt_tokens, usage.completion_tokens));
+        self.record.end = End::Complete;
+        if let Some(permit) = self.permit.take()
+            && let Some(standings) = permit.settle(spent, Instant::now()).await
+        {
+            self.standings = standings;
+        }
+    }
+
+    /// The answer broke after its first byte.
+    pub(super) fn broke(&mut self, error: &Error) {
+        self.failed(error);
+        self.record.end = End::Broken;
     }
 
     /// Notes the error that the client is told.

@@ -5,21 +5,20 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::time::timeout;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::chipp::{self, Event};
-use crate::ids::{ChatSessionId, CompletionId};
+use crate::ids::ChatSessionId;
 use crate::openai::Error;
 use crate::openai::chunk::{ChunkWriter, KEEP_ALIVE, error_event};
+use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
-use crate::proxy::chat::unix_seconds;
-use crate::proxy::exchange::{Head, Refused};
+use crate::proxy::exchange::Refused;
 use crate::proxy::failed::Failed;
 use crate::proxy::source::{Read, Source};
-use crate::telemetry::End;
 use crate::translate;
+use crate::translate::reply::UsageSource;
 use crate::upstream::Accept;
 
 /// How long the end of the body is waited for when all has been said: its connection can then be used again.
@@ -30,7 +29,7 @@ const PIECE_BYTES: usize = 64;
 
 /// A running answer.
 pub(super) struct Live {
-    call: Call,
+    pub(super) call: Call,
     source: Source,
     /// Decoded and not yet written.
     events: VecDeque<Event>,
@@ -43,6 +42,8 @@ pub(super) struct Live {
     /// The answer named another session than before: whatever it is, it is not to be trusted.
     is_doubtful: bool,
     usage: Option<chipp::Usage>,
+    /// How it ended, once it has, until that is asked for.
+    end: Option<End>,
     /// Cancelled when the process may drain no longer.
     drained: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -59,6 +60,9 @@ enum Phase {
     Ended,
 }
 
+/// How an answer ended.
+pub(super) type End = Result<(Usage, UsageSource), Error>;
+
 /// How an answer that is complete ends.
 struct Ending {
     reason: chipp::FinishReason,
@@ -67,7 +71,7 @@ struct Ending {
 
 impl Live {
     /// Sends the request, and reads on until the answer has shown that it is one, by text or by its end.
-    pub(super) async fn open(mut call: Call) -> Result<Self, Box<Refused>> {
+    pub(super) async fn open(mut call: Call, writer: ChunkWriter) -> Result<Self, Box<Refused>> {
         let token = call.worker.shared.deadline.clone();
         let opened = tokio::select! {
             opened = call.pursue(open) => opened,
@@ -79,8 +83,6 @@ impl Live {
         };
         call.exchange.record.status = 200;
         call.tell_session(named_in(&events).or(source.named.as_ref()));
-        let writer =
-            ChunkWriter::new(&CompletionId::mint(), unix_seconds(), &call.ask.model, call.ask.include_usage);
         Ok(Self {
             call,
             source,
@@ -91,17 +93,18 @@ impl Live {
             named: None,
             is_doubtful: false,
             usage: None,
+            end: None,
             drained: Box::pin(token.cancelled_owned()),
         })
     }
 
-    /// What the head of the answer says.
-    pub(super) fn head(&self) -> Head {
-        self.call.exchange.head()
+    /// How the answer ended, when it just has; what is to be said of that is still to be written.
+    pub(super) fn take_end(&mut self) -> Option<End> {
+        self.end.take()
     }
 
-    /// The next events for the client; `None` at the end.
-    pub(super) async fn next(&mut self) -> Option<Bytes> {
+    /// The next events of this answer for the client; `None` when there are none to come.
+    pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         if self.phase == Phase::Begun {
             self.writer.role(&mut out);
@@ -121,20 +124,20 @@ impl Live {
                     self.end(end, &mut out).await;
                 }
                 if self.phase != Phase::Speaking {
-                    return Some(out.into());
+                    return Some(out);
                 }
             }
             if !out.is_empty() {
                 self.source.signed();
-                return Some(out.into());
+                return Some(out);
             }
             let started = Instant::now();
             let read = tokio::select! {
                 biased;
                 read = self.source.read(&mut self.events) => read,
                 () = &mut self.drained => {
-                    self.fail(&Error::shutting_down(), &mut out);
-                    return Some(out.into());
+                    self.fail(Error::shutting_down());
+                    return Some(out);
                 }
             };
             self.call.exchange.waited(started.elapsed());
@@ -142,12 +145,12 @@ impl Live {
                 Read::Events => {}
                 Read::Silence => {
                     self.source.signed();
-                    return Some(Bytes::from_static(KEEP_ALIVE));
+                    return Some(KEEP_ALIVE.to_vec());
                 }
                 Read::Broken(broken) => {
                     let error = self.call.broken(broken).error;
-                    self.fail(&error, &mut out);
-                    return Some(out.into());
+                    self.fail(error);
+                    return Some(out);
                 }
             }
         }
@@ -183,7 +186,7 @@ impl Live {
             }
             Event::Failure(failure) => {
                 let error = self.call.failure(&failure).error;
-                self.fail(&error, out);
+                self.fail(error);
             }
         }
         None
@@ -214,27 +217,38 @@ impl Live {
         }
         let named = self.named.take().or_else(|| self.source.named.take());
         self.call.settle(end.reason, named, &self.answer).await;
-        let usage = self.call.usage(self.usage, self.answer.len()).await;
         let reason = translate::reply::finish_reason(end.reason, self.call.ask.cutter.cut());
-        self.writer.finish(reason, usage, out);
+        self.writer.finish(reason, out);
         self.count_skipped();
+        self.end = Some(Ok(self.call.usage(self.usage, &self.answer).await));
         self.phase = end.then;
     }
 
-    fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
+    fn fail(&mut self, error: Error) {
         self.call.attempt.doubt();
-        self.call.exchange.failed(error);
-        self.call.exchange.record.end = End::Broken;
-        error_event(error, out);
         self.count_skipped();
+        self.end = Some(Err(error));
         self.phase = Phase::Ended;
+    }
+
+    /// Ends the stream, of which this is the only answer.
+    pub(super) async fn close(&mut self, end: End, out: &mut Vec<u8>) {
+        match end {
+            Ok((usage, source)) => {
+                self.call.exchange.complete(usage, source, usage.total_tokens()).await;
+                self.writer.done(usage, out);
+            }
+            Err(error) => {
+                self.call.exchange.broke(&error);
+                error_event(&error, out);
+            }
+        }
     }
 
     /// We broke in the middle: nothing that is known of the conversation counts.
     pub(super) fn panicked(&mut self) {
         self.call.attempt.doubt();
-        self.call.exchange.failed(&Error::internal());
-        self.call.exchange.record.end = End::Broken;
+        self.call.exchange.broke(&Error::internal());
     }
 
     fn count_skipped(&self) {
@@ -270,7 +284,7 @@ async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Failed> {
         match proof? {
             Proof::Answers => {
                 fill(call, &source, &mut events).await?;
-                source.comment_every = call.worker.shared.config.server.keep_alive_comment;
+                source.comment_every = call.worker.snapshot.config.server.keep_alive_comment;
                 return Ok((source, events));
             }
             Proof::Forgotten => call.replay()?,

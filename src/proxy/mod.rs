@@ -7,6 +7,7 @@ mod admission;
 mod call;
 pub mod caller;
 pub mod chat;
+mod choices;
 mod error;
 mod exchange;
 mod failed;
@@ -17,10 +18,12 @@ mod recover;
 mod replicas;
 mod source;
 mod stream;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +33,7 @@ pub use stream::Frames;
 
 use crate::config::{Config, LimitsStore, SessionStore};
 use crate::limits::Limits;
+use crate::openai;
 use crate::proxy::replicas::{Replicas, is_shared};
 use crate::redis::OpenError;
 use crate::session::{Fingerprinter, Local, Remote, Store};
@@ -44,8 +48,8 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// What all workers of a process share.
 #[derive(Debug)]
 pub struct Shared {
-    /// The configuration.
-    pub config: Config,
+    /// What requests that begin now go by.
+    snapshot: ArcSwap<Snapshot>,
     /// The sessions that are known.
     pub sessions: Arc<Store>,
     /// What the replicas have in common, if they have.
@@ -54,8 +58,6 @@ pub struct Shared {
     pub fingerprinter: Fingerprinter,
     /// The limits' buckets.
     pub limits: Arc<Limits>,
-    /// Which apps are left alone.
-    pub breakers: Breakers,
     /// What all requests together may try again.
     pub retries: Budget,
     /// The counters.
@@ -66,6 +68,15 @@ pub struct Shared {
     pub draining: CancellationToken,
     /// Cancelled when the time to drain is over: what still runs then ends with an error.
     pub deadline: CancellationToken,
+}
+
+/// The configuration, and what follows from it. A request keeps the one with which it began.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The configuration.
+    pub config: Config,
+    /// Which apps are left alone.
+    pub breakers: Breakers,
 }
 
 /// Why a process cannot begin.
@@ -85,6 +96,8 @@ impl Shared {
     /// # Errors
     /// The system has no randomness to give, or Redis is not built in.
     pub fn new(config: Config) -> Result<Self, StartError> {
+        // Not at the first request, whose worker would stand still for it.
+        openai::tokens::load();
         let apps = config.models.routes().map(|route| (&route.app, &route.alias));
         let breakers = Breakers::new(config.upstream.breaker, apps);
         let now = Instant::now();
@@ -110,7 +123,6 @@ impl Shared {
         Ok(Self {
             sessions: Arc::new(sessions),
             replicas,
-            breakers,
             retries: Budget::new(now),
             fingerprinter: Fingerprinter::random()?,
             limits: Arc::new(limits),
@@ -118,8 +130,25 @@ impl Shared {
             running: TaskTracker::new(),
             draining: CancellationToken::new(),
             deadline: CancellationToken::new(),
-            config,
+            snapshot: ArcSwap::from_pointee(Snapshot { config, breakers }),
         })
+    }
+
+    /// What requests that begin now go by.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Lets requests that begin from now on go by another configuration. Apps that stay keep their breakers, and
+    /// whoever has used some of a limit has used it still.
+    pub fn renew(&self, config: Config) {
+        let apps = config.models.routes().map(|route| (&route.app, &route.alias));
+        let before = self.snapshot();
+        let breakers = before.breakers.renewed(config.upstream.breaker, apps);
+        let is_gone = |alias: &&Arc<str>| !breakers.aliases().any(|other| other == *alias);
+        before.breakers.aliases().filter(is_gone).for_each(|alias| self.metrics.breaker_gone(alias));
+        self.limits.renew(config.limits);
+        self.snapshot.store(Arc::new(Snapshot { config, breakers }));
     }
 
     /// Forgets what has expired; to be called every [`SWEEP_INTERVAL`].
@@ -154,11 +183,26 @@ impl Shared {
     }
 }
 
-/// What one worker has: the shared things, and a client of its own.
+/// What one worker has: the shared things, and a client of its own; for each request, with the snapshot of its own.
 #[derive(Clone, Debug)]
 pub struct Worker {
     /// What all share.
     pub shared: Arc<Shared>,
+    /// What the request goes by.
+    pub snapshot: Arc<Snapshot>,
     /// This worker's way to Chipp.
     pub client: upstream::Client,
+}
+
+impl Worker {
+    /// A worker before its first request.
+    pub fn new(shared: Arc<Shared>, client: upstream::Client) -> Self {
+        Self { snapshot: shared.snapshot(), shared, client }
+    }
+
+    /// The same for a request that begins now.
+    #[must_use]
+    pub fn begin(&self) -> Self {
+        Self::new(Arc::clone(&self.shared), self.client.clone())
+    }
 }

@@ -86,7 +86,7 @@ impl Call {
             return Decision::GiveUp(Why::NotWanted);
         }
         let shared = &self.worker.shared;
-        if !shared.breakers.is_closed(&self.attempt.route.app) {
+        if !self.worker.snapshot.breakers.is_closed(&self.attempt.route.app) {
             // Another call would not get through, and its refusal would hide what the app said.
             return Decision::GiveUp(Why::NotWanted);
         }
@@ -97,7 +97,7 @@ impl Call {
             chance: getrandom::u64().unwrap_or(u64::MAX),
         };
         let failed = retry::Failed { fault, session: failed.session, retry_after: failed.retry_after };
-        let decision = retry::decide(&shared.config.upstream.retry, failed, so_far, || {
+        let decision = retry::decide(&self.worker.snapshot.config.upstream.retry, failed, so_far, || {
             shared.retries.spend(Instant::now())
         });
         if let Decision::Retry { .. } = decision {
@@ -109,7 +109,7 @@ impl Call {
     /// The turn may be in the session: the whole history goes into a new one.
     fn begin_anew(&mut self) -> Result<(), Error> {
         if self.attempt.session().is_some() {
-            self.ask.replay(&self.worker.shared, &mut self.attempt)?;
+            self.ask.replay(&self.worker, &mut self.attempt)?;
             if let Some(turn) = &self.attempt.turn {
                 self.exchange.set_outcome(turn.outcome());
             }
@@ -121,10 +121,10 @@ impl Call {
     fn turn_to(&mut self, alias: &Arc<str>) -> bool {
         let shared = &self.worker.shared;
         let has_time = tokio::time::Instant::now() < self.deadline;
-        let Some(route) = shared.config.models.resolve(alias).filter(|_| has_time) else {
+        let Some(route) = self.worker.snapshot.config.models.resolve(alias).filter(|_| has_time) else {
             return false;
         };
-        let Ok((attempt, outcome)) = self.ask.elsewhere(shared, route, &self.attempt) else {
+        let Ok((attempt, outcome)) = self.ask.elsewhere(&self.worker, route, &self.attempt) else {
             return false;
         };
         self.attempt = attempt;
@@ -136,7 +136,7 @@ impl Call {
 
     /// The leave to call the app, unless it is left alone.
     pub(super) fn admit(&self) -> Result<Permit, Failed> {
-        let admitted = self.worker.shared.breakers.admit(&self.attempt.route.app, Instant::now());
+        let admitted = self.worker.snapshot.breakers.admit(&self.attempt.route.app, Instant::now());
         let (permit, change) = admitted.map_err(Failed::left_alone)?;
         self.note_change(change);
         Ok(permit)

@@ -17,7 +17,7 @@ use crate::openai::chat::ChatRequest;
 use crate::openai::chunk::IncludeUsage;
 use crate::proxy::admission::{Applicant, admit};
 use crate::proxy::exchange::{Exchange, Hints, SessionWish};
-use crate::proxy::{Caller, Shared, error};
+use crate::proxy::{Caller, Worker, error};
 use crate::secret::Secret;
 use crate::session::{Mode, Outcome, Scope, ScopeParts, Turn};
 use crate::telemetry::content;
@@ -27,7 +27,7 @@ use crate::translate::failure::KeyOwner;
 use crate::upstream::Accept;
 
 /// What the client wants, and who it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ask {
     /// `model`, as the client asked for it.
     pub(super) model: String,
@@ -35,6 +35,8 @@ pub(super) struct Ask {
     pub(super) accept: Accept,
     pub(super) include_usage: IncludeUsage,
     pub(super) cutter: Cutter,
+    /// `n`: how many answers are wanted.
+    pub(super) choices: u32,
     /// Bytes of text in the whole history.
     pub(super) prompt_bytes: usize,
     /// The client's body: another attempt reads it again, which costs nothing as long as none is needed.
@@ -64,22 +66,23 @@ pub(super) struct Attempt {
 /// Reads, routes, translates, admits, and finds the session; what the answer's head will say of that is noted in
 /// `exchange`. The session is taken last: nothing fails after that.
 pub(super) async fn make(
-    shared: &Shared,
+    worker: &Worker,
     caller: &Caller,
     exchange: &mut Exchange,
     hints: Hints,
     body: &Bytes,
 ) -> Result<(Ask, Attempt), Error> {
-    if shared.config.telemetry.content {
+    if worker.snapshot.config.telemetry.content {
         content::question(&exchange.record.request_id, body);
     }
     let mut request = ChatRequest::parse(body)?;
     exchange.record.is_stream = request.stream;
-    let route = shared.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));
+    let route =
+        worker.snapshot.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));
     let route = Arc::clone(route.ok_or_else(|| Error::model_not_found(&request.model))?);
     exchange.record.alias = Some(Arc::clone(&route.alias));
     let user = hints.user.as_deref().or(request.user.as_deref());
-    let ignored = translate::request::parameters(&request, &route, shared.config.parameters)?;
+    let ignored = translate::request::parameters(&request, &route, worker.snapshot.config.parameters)?;
     exchange.ignored = ignored.join(",");
     let messages = translate::request::messages(std::mem::take(&mut request.messages), &route)?;
     let (key, key_owner) = key(caller, &route).ok_or_else(Error::internal)?;
@@ -91,29 +94,19 @@ pub(super) async fn make(
         route: &route,
         prompt_bytes,
         max_tokens: request.max_tokens,
+        choices: request.n,
     };
-    admit(shared, applicant, exchange).await?;
-    let scope = scope(shared, &caller.digest, user, &hints, &route);
+    admit(&worker.shared, applicant, exchange).await?;
+    let scope = scope(worker, &caller.digest, user, &hints, &route);
     let has_name = user.is_some() || hints.conversation.is_some();
-    let mode = mode(shared.config.sessions.strategy, &hints, has_name);
-    let mut turn = begin(shared, mode.clone(), &scope, &messages);
+    let mode = mode(worker.snapshot.config.sessions.strategy, &hints, has_name);
+    let mut turn = begin(worker, mode.clone(), &scope, &messages);
     turn.seek(Instant::now()).await.map_err(error::unavailable)?;
-    exchange.set_outcome(turn.outcome());
-    let wanted = if request.stream { Accept::Stream } else { Accept::Json };
-    let accept = accept(shared, wanted, &turn);
-    let unsent = messages.get(turn.holds()..).unwrap_or(&messages);
-    let attempt = Attempt {
-        body: request_body(&route, accept, turn.session(), unsent),
-        accept,
-        turn: Some(Box::new(turn)),
-        route,
-        key,
-        key_owner,
-    };
     let ask = Ask {
-        accept: wanted,
+        accept: if request.stream { Accept::Stream } else { Accept::Json },
         include_usage: if request.include_usage { IncludeUsage::Yes } else { IncludeUsage::No },
         cutter: Cutter::new(&request.stop, request.max_tokens),
+        choices: request.n,
         prompt_bytes,
         model: request.model.into_owned(),
         credential: caller.digest,
@@ -121,56 +114,90 @@ pub(super) async fn make(
         body: body.clone(),
         hints,
     };
+    let key = (key, key_owner);
+    let (attempt, outcome) = ask.attempt(worker, &route, key, turn, &messages);
+    exchange.set_outcome(outcome);
     Ok((ask, attempt))
 }
 
 impl Ask {
     /// Gives the session of an attempt up: the whole history goes into a new one.
-    pub(super) fn replay(&self, shared: &Shared, attempt: &mut Attempt) -> Result<(), Error> {
+    pub(super) fn replay(&self, worker: &Worker, attempt: &mut Attempt) -> Result<(), Error> {
         if let Some(turn) = &mut attempt.turn {
             turn.forget();
-            attempt.accept = accept(shared, self.accept, turn);
+            attempt.accept = accept(worker, self.accept, turn);
         }
-        let request = ChatRequest::parse(&self.body)?;
-        let messages = translate::request::messages(request.messages, &attempt.route)?;
+        let messages = self.messages(&attempt.route)?;
         attempt.body = request_body(&attempt.route, attempt.accept, None, &messages);
         Ok(())
+    }
+
+    /// The whole history.
+    pub(super) fn messages(&self, route: &Route) -> Result<Vec<chipp::Message<'_>>, Error> {
+        translate::request::messages(ChatRequest::parse(&self.body)?.messages, route)
+    }
+
+    /// The same for another choice: in a session of its own, be it one that is kept and holds as much, or a new one.
+    pub(super) async fn beside(&self, worker: &Worker, first: &Attempt) -> Result<(Attempt, Outcome), Error> {
+        let request = ChatRequest::parse(&self.body)?;
+        let route = &first.route;
+        let (messages, mut turn) = self.begin(worker, request, route)?;
+        turn.seek(Instant::now()).await.map_err(error::unavailable)?;
+        let key = (first.key.clone(), first.key_owner);
+        Ok(self.attempt(worker, route, key, turn, &messages))
     }
 
     /// The same for another app, in a new session, and what is to be said of that. A key that the client brought is
     /// used for it too.
     pub(super) fn elsewhere(
         &self,
-        shared: &Shared,
+        worker: &Worker,
         route: &Arc<Route>,
         failed: &Attempt,
     ) -> Result<(Attempt, Outcome), Error> {
-        let mut request = ChatRequest::parse(&self.body)?;
-        translate::request::parameters(&request, route, shared.config.parameters)?;
-        let messages = translate::request::messages(std::mem::take(&mut request.messages), route)?;
+        let request = ChatRequest::parse(&self.body)?;
+        translate::request::parameters(&request, route, worker.snapshot.config.parameters)?;
+        let (messages, turn) = self.begin(worker, request, route)?;
         let key = match failed.key_owner {
             KeyOwner::Client => failed.key.clone(),
             KeyOwner::Operator => route.key.clone().ok_or_else(Error::internal)?,
         };
+        Ok(self.attempt(worker, route, (key, failed.key_owner), turn, &messages))
+    }
+
+    /// A turn that has no claim to the session that the request is about.
+    fn begin<'a>(
+        &self,
+        worker: &Worker,
+        request: ChatRequest<'a>,
+        route: &Route,
+    ) -> Result<(Vec<chipp::Message<'a>>, Turn), Error> {
         let user = self.hints.user.as_deref().or(request.user.as_deref());
-        let scope = scope(shared, &self.credential, user, &self.hints, route);
+        let scope = scope(worker, &self.credential, user, &self.hints, route);
+        let messages = translate::request::messages(request.messages, route)?;
         let mode = match &self.mode {
             Mode::Conversation | Mode::Fresh => self.mode.clone(),
-            // What the other app holds is not this one's; and what this one says is not gone on with.
+            // There is one such session, and it is another's: what is said here is not gone on with.
             Mode::Off | Mode::Sticky | Mode::StickyAnew | Mode::Named(_) => Mode::Off,
         };
-        let turn = begin(shared, mode, &scope, &messages);
+        let turn = begin(worker, mode, &scope, &messages);
+        Ok((messages, turn))
+    }
+
+    fn attempt(
+        &self,
+        worker: &Worker,
+        route: &Arc<Route>,
+        (key, key_owner): (Secret, KeyOwner),
+        turn: Turn,
+        messages: &[chipp::Message<'_>],
+    ) -> (Attempt, Outcome) {
         let outcome = turn.outcome();
-        let accept = accept(shared, self.accept, &turn);
-        let attempt = Attempt {
-            body: request_body(route, accept, None, &messages),
-            accept,
-            turn: Some(Box::new(turn)),
-            route: Arc::clone(route),
-            key,
-            key_owner: failed.key_owner,
-        };
-        Ok((attempt, outcome))
+        let accept = accept(worker, self.accept, &turn);
+        let unsent = messages.get(turn.holds()..).unwrap_or(messages);
+        let body = request_body(route, accept, turn.session(), unsent);
+        let turn = Some(Box::new(turn));
+        (Attempt { route: Arc::clone(route), key, key_owner, accept, turn, body }, outcome)
     }
 }
 
@@ -193,9 +220,9 @@ impl Attempt {
     }
 }
 
-fn begin(shared: &Shared, mode: Mode, scope: &Scope, messages: &[chipp::Message<'_>]) -> Turn {
-    let turn = Turn::begin(&shared.sessions, mode, scope, messages);
-    if shared.config.sessions.expose { turn.exposed(scope) } else { turn }
+fn begin(worker: &Worker, mode: Mode, scope: &Scope, messages: &[chipp::Message<'_>]) -> Turn {
+    let turn = Turn::begin(&worker.shared.sessions, mode, scope, messages);
+    if worker.snapshot.config.sessions.expose { turn.exposed(scope) } else { turn }
 }
 
 /// How the session is to be found. `has_name`: the request names a user or a conversation.
@@ -210,9 +237,9 @@ fn mode(strategy: Strategy, hints: &Hints, has_name: bool) -> Mode {
     }
 }
 
-fn scope(shared: &Shared, credential: &[u8; 16], user: Option<&str>, hints: &Hints, route: &Route) -> Scope {
+fn scope(worker: &Worker, credential: &[u8; 16], user: Option<&str>, hints: &Hints, route: &Route) -> Scope {
     let conversation = hints.conversation.as_deref();
-    shared.fingerprinter.scope(ScopeParts { credential, user, app: route.app.as_str(), conversation })
+    worker.shared.fingerprinter.scope(ScopeParts { credential, user, app: route.app.as_str(), conversation })
 }
 
 /// The client's own key where it brings one, else the operator's.
@@ -222,8 +249,8 @@ fn key(caller: &Caller, route: &Route) -> Option<(Secret, KeyOwner)> {
 }
 
 /// What Chipp is to be asked for: the stream of a new session may not name it, a plain reply does.
-fn accept(shared: &Shared, wanted: Accept, turn: &Turn) -> Accept {
-    match shared.config.upstream.learn_session {
+fn accept(worker: &Worker, wanted: Accept, turn: &Turn) -> Accept {
+    match worker.snapshot.config.upstream.learn_session {
         LearnSession::BufferFirst if turn.session().is_none() && turn.is_kept() => Accept::Json,
         LearnSession::BufferFirst | LearnSession::Stream => wanted,
     }

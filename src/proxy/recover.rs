@@ -23,7 +23,7 @@ const MAX_TRANSCRIPT_BYTES: usize = 16 << 20;
 impl Call {
     /// What is to be said in place of nothing: `None` if nothing is to be said.
     pub(super) async fn fill(&mut self, named: Option<&ChatSessionId>) -> Result<Option<String>, Failed> {
-        match self.worker.shared.config.upstream.empty_reply {
+        match self.worker.snapshot.config.upstream.empty_reply {
             EmptyReply::Return => Ok(None),
             EmptyReply::Error => Err(self.said_nothing()),
             EmptyReply::Transcript => {

@@ -12,14 +12,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use crate::openai::Error;
 use crate::openai::chunk::{KEEP_ALIVE, error_event};
 use crate::proxy::call::Call;
-use crate::proxy::chat::Answer;
-use crate::proxy::exchange::Refused;
+use crate::proxy::chat::{Answer, writer};
+use crate::proxy::choices::Choices;
+use crate::proxy::exchange::{Exchange, Refused};
 use crate::proxy::live::Live;
-use crate::telemetry::End;
 
-type Opening = Pin<Box<dyn Future<Output = Result<Live, Box<Refused>>>>>;
+type Opening = Pin<Box<dyn Future<Output = Result<Voices, Box<Refused>>>>>;
+
+/// Who speaks in a stream.
+enum Voices {
+    One(Box<Live>),
+    Many(Box<Choices>),
+}
 
 /// The server-sent events of one answer. Dropping it before its end cancels the request to Chipp.
 pub struct Frames(State);
@@ -30,16 +37,16 @@ enum State {
         opening: Opening,
         comment_every: Duration,
     },
-    Live(Box<Live>),
+    Live(Voices),
     Ended,
 }
 
 /// Waits for the proof that the answer begins.
 pub(super) async fn start(call: Call) -> Result<Answer, Box<Refused>> {
-    let comment_every = call.worker.shared.config.server.keep_alive_comment;
+    let comment_every = call.worker.snapshot.config.server.keep_alive_comment;
     let early = call.exchange.head();
-    let mut opening: Opening = Box::pin(Live::open(call));
-    let live = match comment_every {
+    let mut opening: Opening = Box::pin(Voices::open(call));
+    let voices = match comment_every {
         None => opening.await?,
         Some(comment_every) => match timeout(comment_every, &mut opening).await {
             Ok(opened) => opened?,
@@ -49,8 +56,46 @@ pub(super) async fn start(call: Call) -> Result<Answer, Box<Refused>> {
             }
         },
     };
-    let head = live.head();
-    Ok(Answer::Stream { head, frames: Frames(State::Live(Box::new(live))) })
+    let head = voices.exchange().head();
+    Ok(Answer::Stream { head, frames: Frames(State::Live(voices)) })
+}
+
+impl Voices {
+    async fn open(call: Call) -> Result<Self, Box<Refused>> {
+        if call.ask.choices > 1 {
+            return Box::pin(Choices::open(call)).await.map(|choices| Self::Many(Box::new(choices)));
+        }
+        let writer = writer(&call);
+        Live::open(call, writer).await.map(|live| Self::One(Box::new(live)))
+    }
+
+    fn exchange(&self) -> &Exchange {
+        match self {
+            Self::One(live) => &live.call.exchange,
+            Self::Many(choices) => &choices.exchange,
+        }
+    }
+
+    fn panicked(&mut self) {
+        match self {
+            Self::One(live) => live.panicked(),
+            Self::Many(choices) => choices.exchange.broke(&Error::internal()),
+        }
+    }
+
+    /// The next events for the client; `None` at the end.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Self::One(live) => {
+                let mut out = live.next().await?;
+                if let Some(end) = live.take_end() {
+                    live.close(end, &mut out).await;
+                }
+                Some(out)
+            }
+            Self::Many(choices) => choices.next().await,
+        }
+    }
 }
 
 impl Frames {
@@ -60,18 +105,18 @@ impl Frames {
         loop {
             match &mut self.0 {
                 State::Ended => return None,
-                State::Live(live) => {
-                    let frames = live.next().await;
-                    if frames.is_none() {
+                State::Live(voices) => {
+                    let events = voices.next().await;
+                    if events.is_none() {
                         self.0 = State::Ended;
                     }
-                    return frames;
+                    return events.map(Bytes::from);
                 }
                 State::Opening { opening, comment_every } => match timeout(*comment_every, opening).await {
-                    Ok(Ok(live)) => self.0 = State::Live(Box::new(live)),
+                    Ok(Ok(voices)) => self.0 = State::Live(voices),
                     Ok(Err(mut refused)) => {
                         refused.exchange.record.status = 200;
-                        refused.exchange.record.end = End::Broken;
+                        refused.exchange.broke(&refused.error);
                         self.0 = State::Ended;
                         let mut out = Vec::new();
                         error_event(&refused.error, &mut out);
@@ -85,8 +130,8 @@ impl Frames {
 
     /// Notes that [`next`](Self::next) panicked; all that may follow is the drop.
     pub fn panicked(&mut self) {
-        if let State::Live(live) = &mut self.0 {
-            live.panicked();
+        if let State::Live(voices) = &mut self.0 {
+            voices.panicked();
         }
     }
 }

@@ -16,11 +16,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
 
-use crate::config::LogFormat;
-
-/// What is logged if nobody says otherwise: our own, and what the frameworks warn of.
-const DEFAULT_FILTER: &str = "warn,chipp_proxy=info";
+use crate::config::{LogFormat, LogLevel};
 
 /// Bytes that may wait for standard error; lines beyond that are dropped, and their number is told.
 const MAX_PENDING_BYTES: usize = 4 << 20;
@@ -31,17 +29,47 @@ const GATHER: Duration = Duration::from_millis(25);
 /// Writes out what is left when it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Guard(Option<(Arc<Sink>, JoinHandle<()>)>);
+pub struct Guard {
+    carrier: Option<(Arc<Sink>, JoinHandle<()>)>,
+    dial: Dial,
+}
 
-/// Installs the log of the process, once. `filter` is in the form of `RUST_LOG`; [`DEFAULT_FILTER`] if `None`.
-pub fn init(format: LogFormat, filter: Option<&str>) -> Guard {
-    let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(DEFAULT_FILTER));
+impl Guard {
+    /// By which the log's level can be changed.
+    pub fn dial(&self) -> Dial {
+        self.dial.clone()
+    }
+}
+
+/// How much is logged, in a process that runs.
+#[derive(Clone, Debug, Default)]
+pub struct Dial(Option<reload::Handle<EnvFilter, Registry>>);
+
+impl Dial {
+    /// Turns it to another level; false if `RUST_LOG` decides.
+    pub fn turn(&self, level: LogLevel) -> bool {
+        // Without a subscriber, which is what it fails for, there is nothing to turn.
+        self.0.as_ref().is_some_and(|filter| filter.reload(filter_of(level)).is_ok())
+    }
+}
+
+/// Our own at this level, and what the frameworks warn of.
+fn filter_of(level: LogLevel) -> EnvFilter {
+    let frameworks = if level == LogLevel::Error { "error" } else { "warn" };
+    EnvFilter::builder().parse_lossy(format!("{frameworks},chipp_proxy={}", level.as_str()))
+}
+
+/// Installs the log of the process, once. `filter` is what `RUST_LOG` says, in its form; without it, `level` decides.
+pub fn init(format: LogFormat, level: LogLevel, filter: Option<&str>) -> Guard {
+    let built = filter.map(|filter| EnvFilter::builder().parse_lossy(filter));
+    let (layer, handle) = reload::Layer::new(built.unwrap_or_else(|| filter_of(level)));
+    let dial = Dial(filter.is_none().then_some(handle));
     let sink = Arc::new(Sink::default());
     let carrier = {
         let sink = Arc::clone(&sink);
         std::thread::Builder::new().name("log".into()).spawn(move || sink.carry())
     };
-    let registry = tracing_subscriber::registry().with(filter).with(FilterFn::new(is_discreet));
+    let registry = tracing_subscriber::registry().with(layer).with(FilterFn::new(is_discreet));
     // A second call (two servers in one test process) finds a log installed and leaves it.
     let _ = match format {
         LogFormat::Json => registry.with(JsonLines(Arc::clone(&sink))).try_init(),
@@ -54,7 +82,7 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Guard {
             registry.with(layer).try_init()
         }
     };
-    Guard(carrier.ok().map(|carrier| (sink, carrier)))
+    Guard { carrier: carrier.ok().map(|carrier| (sink, carrier)), dial }
 }
 
 /// Whether what it tells can be logged at all. Below `info` the frameworks tell of the bytes that pass through them,
@@ -69,7 +97,7 @@ fn is_discreet(metadata: &Metadata<'_>) -> bool {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some((sink, carrier)) = self.0.take() {
+        if let Some((sink, carrier)) = self.carrier.take() {
             sink.pending().is_closed = true;
             sink.ready.notify_one();
             // Only a panic in the carrier could fail, and then there is nobody left to tell.

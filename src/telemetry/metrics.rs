@@ -35,6 +35,9 @@ pub struct Metrics {
     session_store_failures: Family<OperationLabels, Counter>,
     limit_store_failures: Family<OperationLabels, Counter>,
     certificate_reloads: Family<ResultLabels, Counter>,
+    config_reloads: Family<ResultLabels, Counter>,
+    config_is_good: Gauge,
+    config_renewed_at: Gauge,
     /// Requests that are being answered.
     pub in_flight: Gauge,
     /// Sessions in memory.
@@ -156,6 +159,9 @@ impl Metrics {
             session_store_failures: Family::default(),
             limit_store_failures: Family::default(),
             certificate_reloads,
+            config_reloads: Family::default(),
+            config_is_good: Gauge::default(),
+            config_renewed_at: Gauge::default(),
             in_flight: Gauge::default(),
             sessions: Gauge::default(),
             client_aborts: Counter::default(),
@@ -201,6 +207,22 @@ impl Metrics {
             "stream_skipped_lines",
             "Malformed lines skipped in streams",
             self.skipped_lines.clone(),
+        );
+        registry.register(
+            "config_reloads",
+            "Times that the configuration was read again, by result",
+            self.config_reloads.clone(),
+        );
+        self.config_is_good.set(1);
+        registry.register(
+            "config_last_reload_successful",
+            "Whether the configuration that was read last is in use",
+            self.config_is_good.clone(),
+        );
+        registry.register(
+            "config_last_reload_success_timestamp_seconds",
+            "When the configuration was last renewed; 0: not since the start",
+            self.config_renewed_at.clone(),
         );
         registry.register("panics", "Handlers that panicked", self.panics.clone());
     }
@@ -255,6 +277,11 @@ impl Metrics {
         self.breaker_changes.get_or_create(&BreakerLabels { alias: Arc::clone(alias), to }).inc();
     }
 
+    /// There is no such breaker any more.
+    pub fn breaker_gone(&self, alias: &Arc<str>) {
+        self.breaker_states.remove(&AliasLabels { alias: Arc::clone(alias) });
+    }
+
     /// Whether Redis is there.
     pub fn redis_up(&self, is_up: bool) {
         self.redis_up.set(is_up.into());
@@ -275,6 +302,19 @@ impl Metrics {
     /// The listener's certificate changed on disk.
     pub fn certificate_reloaded(&self, result: &'static str) {
         self.certificate_reloads.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// The configuration was read again and is in use, since this Unix time: `renewed`, or `unchanged`.
+    pub fn config_read(&self, result: &'static str, now: u64) {
+        self.config_reloads.get_or_create(&ResultLabels { result }).inc();
+        self.config_is_good.set(1);
+        self.config_renewed_at.set(i64::try_from(now).unwrap_or(i64::MAX));
+    }
+
+    /// A configuration could not be used.
+    pub fn config_kept(&self) {
+        self.config_reloads.get_or_create(&ResultLabels { result: "kept" }).inc();
+        self.config_is_good.set(0);
     }
 
     /// All of it, in `OpenMetrics` text.

@@ -6,6 +6,6 @@ mod log;
 mod metrics;
 mod record;
 
-pub use log::{Guard, init};
+pub use log::{Dial, Guard, init};
 pub use metrics::Metrics;
 pub use record::{End, Record};

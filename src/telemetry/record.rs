@@ -24,7 +24,9 @@ pub enum End {
 pub struct Record {
     metrics: Arc<Metrics>,
     /// Whoever waits for the process to drain waits for this.
-    _running: TaskTrackerToken,
+    running: TaskTrackerToken,
+    /// Not logged and not counted: what it tells is taken over by the one that is.
+    is_aside: bool,
     started: Instant,
     /// The request's id, which the client has too.
     pub request_id: RequestId,
@@ -67,7 +69,8 @@ impl Record {
         metrics.in_flight.inc();
         Self {
             metrics: Arc::clone(metrics),
-            _running: running,
+            running,
+            is_aside: false,
             started: Instant::now(),
             request_id,
             endpoint,
@@ -84,6 +87,36 @@ impl Record {
             upstream: Duration::ZERO,
             tokens: None,
         }
+    }
+
+    /// The record of one of several calls for the same answer. It is to be [absorbed](Self::absorb).
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        Self {
+            metrics: Arc::clone(&self.metrics),
+            running: self.running.clone(),
+            is_aside: true,
+            started: self.started,
+            request_id: self.request_id.clone(),
+            alias: self.alias.clone(),
+            key: self.key.clone(),
+            outcome: None,
+            error: None,
+            cause: None,
+            calls: 0,
+            fallback: None,
+            upstream: Duration::ZERO,
+            tokens: None,
+            ..*self
+        }
+    }
+
+    /// Takes over what a record aside tells. Calls run side by side: the longest is what was waited for.
+    pub fn absorb(&mut self, aside: &Self) {
+        self.calls += aside.calls;
+        self.upstream = self.upstream.max(aside.upstream);
+        self.cause = self.cause.or(aside.cause);
+        self.fallback = self.fallback.take().or_else(|| aside.fallback.clone());
     }
 
     /// The counters that the request is counted in.
@@ -105,6 +138,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        if self.is_aside {
+            return;
+        }
         if std::thread::panicking() {
             self.status = if self.status == 0 { 500 } else { self.status };
             self.end = End::Broken;

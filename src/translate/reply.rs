@@ -2,7 +2,7 @@
 
 use crate::chipp;
 use crate::openai::completion::FinishReason;
-use crate::openai::usage::{Usage, estimate_tokens};
+use crate::openai::usage::Usage;
 use crate::translate::cut::Cut;
 
 /// Where the counts in `usage` come from; the value of `x-chipp-usage`.
@@ -33,55 +33,81 @@ pub const fn finish_reason(upstream: chipp::FinishReason, cut: Option<Cut>) -> F
     }
 }
 
-/// Bytes that were read and written, from which missing counts are estimated.
-#[derive(Clone, Copy, Debug)]
-pub struct Volume {
-    /// Of the whole history.
-    pub prompt_bytes: usize,
-    /// Of the answer, as the client gets it.
-    pub answer_bytes: usize,
+/// What Chipp counted, as far as that is true of what the client gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    prompt: Option<u64>,
+    completion: Option<u64>,
 }
 
-/// Chipp's counts where they are given and true of what the client gets; estimates in their place where not.
-pub fn usage(given: Option<chipp::Usage>, cut: Option<Cut>, volume: Volume) -> (Usage, UsageSource) {
-    let given = given.unwrap_or_default();
-    // Of an answer that was cut, Chipp counted more than the client gets.
-    let completion = given.completion_tokens.filter(|_| cut.is_none());
-    let source = match (given.prompt_tokens, completion) {
-        (Some(_), Some(_)) => UsageSource::Upstream,
-        _ => UsageSource::Estimated,
-    };
-    let usage = Usage {
-        prompt_tokens: given.prompt_tokens.unwrap_or_else(|| estimate_tokens(volume.prompt_bytes)),
-        completion_tokens: completion.unwrap_or_else(|| estimate_tokens(volume.answer_bytes)),
-    };
-    (usage, source)
+impl Counted {
+    /// Of an answer that was cut, Chipp counted more than the client gets.
+    pub fn new(given: Option<chipp::Usage>, cut: Option<Cut>) -> Self {
+        let given = given.unwrap_or_default();
+        Self { prompt: given.prompt_tokens, completion: given.completion_tokens.filter(|_| cut.is_none()) }
+    }
+
+    /// The counts, if none is missing.
+    pub fn whole(self) -> Option<Usage> {
+        let usage = |prompt_tokens, completion_tokens| Usage { prompt_tokens, completion_tokens };
+        self.prompt.zip(self.completion).map(|(prompt, completion)| usage(prompt, completion))
+    }
+
+    /// With our own counts for those that are missing.
+    pub fn or(self, own: Usage) -> Usage {
+        Usage {
+            prompt_tokens: self.prompt.unwrap_or(own.prompt_tokens),
+            completion_tokens: self.completion.unwrap_or(own.completion_tokens),
+        }
+    }
+}
+
+/// The usage of several answers to one prompt: that is counted once, as OpenAI does. Then the tokens that they have
+/// cost in all, since Chipp reads the prompt for each.
+pub fn total(each: impl IntoIterator<Item = (Usage, UsageSource)>) -> (Usage, UsageSource, u64) {
+    let (mut total, mut source, mut spent) = (Usage::default(), UsageSource::Upstream, 0_u64);
+    for (usage, its_source) in each {
+        total.prompt_tokens = total.prompt_tokens.max(usage.prompt_tokens);
+        total.completion_tokens = total.completion_tokens.saturating_add(usage.completion_tokens);
+        spent = spent.saturating_add(usage.total_tokens());
+        if its_source == UsageSource::Estimated {
+            source = its_source;
+        }
+    }
+    (total, source, spent)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const VOLUME: Volume = Volume { prompt_bytes: 40, answer_bytes: 8 };
+    const OWN: Usage = Usage { prompt_tokens: 10, completion_tokens: 2 };
 
-    fn given(prompt: Option<u64>, completion: Option<u64>) -> chipp::Usage {
-        chipp::Usage { prompt_tokens: prompt, completion_tokens: completion }
+    fn counted(prompt: Option<u64>, completion: Option<u64>, cut: Option<Cut>) -> Counted {
+        Counted::new(Some(chipp::Usage { prompt_tokens: prompt, completion_tokens: completion }), cut)
     }
 
     #[test]
-    fn given_counts_are_kept_and_missing_ones_estimated() {
-        let upstream = usage(Some(given(Some(7), Some(9))), None, VOLUME);
-        assert_eq!(upstream, (Usage { prompt_tokens: 7, completion_tokens: 9 }, UsageSource::Upstream));
-        let half = usage(Some(given(Some(7), None)), None, VOLUME);
-        assert_eq!(half, (Usage { prompt_tokens: 7, completion_tokens: 2 }, UsageSource::Estimated));
-        let none = usage(None, None, VOLUME);
-        assert_eq!(none, (Usage { prompt_tokens: 10, completion_tokens: 2 }, UsageSource::Estimated));
+    fn given_counts_are_kept_and_missing_ones_our_own() {
+        let usage = |prompt, completion| Usage { prompt_tokens: prompt, completion_tokens: completion };
+        assert_eq!(counted(Some(7), Some(9), None).whole(), Some(usage(7, 9)));
+        let half = counted(Some(7), None, None);
+        assert_eq!((half.whole(), half.or(OWN)), (None, usage(7, 2)));
+        let none = Counted::new(None, None);
+        assert_eq!((none.whole(), none.or(OWN)), (None, OWN));
     }
 
     #[test]
     fn a_cut_answer_is_counted_as_the_client_gets_it() {
-        let cut = usage(Some(given(Some(7), Some(900))), Some(Cut::Length), VOLUME);
-        assert_eq!(cut, (Usage { prompt_tokens: 7, completion_tokens: 2 }, UsageSource::Estimated));
+        let cut = counted(Some(7), Some(900), Some(Cut::Length));
+        assert_eq!((cut.whole(), cut.or(OWN)), (None, Usage { prompt_tokens: 7, completion_tokens: 2 }));
+    }
+
+    #[test]
+    fn several_answers_have_one_prompt_and_cost_it_each() {
+        let usage = |prompt, completion| Usage { prompt_tokens: prompt, completion_tokens: completion };
+        let both = total([(usage(7, 2), UsageSource::Upstream), (usage(9, 5), UsageSource::Estimated)]);
+        assert_eq!(both, (usage(9, 7), UsageSource::Estimated, 23));
     }
 
     #[test]

@@ -52,12 +52,6 @@ pub fn parameters<'a>(
     settings: Parameters,
 ) -> Result<Vec<std::borrow::Cow<'a, str>>, Error> {
     let mut ignored = Vec::new();
-    if request.n > 1 {
-        return Err(Error::unsupported_parameter(
-            "n",
-            "Only one choice can be asked for; send the request again for more.",
-        ));
-    }
     if request.response_format != ResponseFormat::Text {
         return Err(Error::unsupported_parameter("response_format", "Only the type 'text' is supported."));
     }

@@ -147,6 +147,11 @@ impl Machine {
         }
     }
 
+    /// Goes on by other settings.
+    pub fn renew(&mut self, settings: config::Breaker) {
+        self.settings = settings;
+    }
+
     /// The one that was to see went away without an answer: the next may.
     pub fn probe_left(&mut self) {
         if let Inner::HalfOpen { next } = &mut self.state {
@@ -163,6 +168,12 @@ pub struct Breakers(HashMap<AppId, Arc<Breaker>>);
 struct Breaker {
     /// What the app is called towards people: the first alias that leads to it.
     alias: Arc<str>,
+    core: Arc<Core>,
+}
+
+/// What stays when an app gets another first alias.
+#[derive(Debug)]
+struct Core {
     /// As the machine says. Read without the lock: whoever is late by a moment is let through, or refused, once more.
     is_closed: AtomicBool,
     /// The same, of whether a success would change anything.
@@ -189,20 +200,37 @@ pub struct Permit {
 impl Breakers {
     /// One for each app: aliases of one app share it.
     pub fn new<'a>(settings: config::Breaker, apps: impl Iterator<Item = (&'a AppId, &'a Arc<str>)>) -> Self {
+        Self(HashMap::new()).renewed(settings, apps)
+    }
+
+    /// For a new configuration: apps that stay keep what is known of them.
+    #[must_use]
+    pub fn renewed<'a>(
+        &self,
+        settings: config::Breaker,
+        apps: impl Iterator<Item = (&'a AppId, &'a Arc<str>)>,
+    ) -> Self {
         let mut breakers = HashMap::new();
         for (app, alias) in apps.filter(|_| settings.failures.is_some()) {
             breakers.entry(app.clone()).or_insert_with(|| {
-                let machine = Mutex::new(Machine::new(settings));
-                let (is_closed, is_quiet) = (AtomicBool::new(true), AtomicBool::new(true));
-                Arc::new(Breaker { alias: Arc::clone(alias), is_closed, is_quiet, machine })
+                let known = self.0.get(app).map(|breaker| Arc::clone(&breaker.core));
+                let core = known.unwrap_or_else(|| Arc::new(Core::new(settings)));
+                let breaker = Breaker { alias: Arc::clone(alias), core };
+                breaker.change(|machine| machine.renew(settings));
+                Arc::new(breaker)
             });
         }
         Self(breakers)
     }
 
+    /// What the apps are called.
+    pub fn aliases(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.values().map(|breaker| &breaker.alias)
+    }
+
     /// Whether the app is in order, as far as is known.
     pub fn is_closed(&self, app: &AppId) -> bool {
-        self.0.get(app).is_none_or(|breaker| breaker.is_closed.load(Ordering::Acquire))
+        self.0.get(app).is_none_or(|breaker| breaker.core.is_closed.load(Ordering::Acquire))
     }
 
     /// May this app be called? Also tells whether that changed anything.
@@ -214,7 +242,7 @@ impl Breakers {
             return Ok((Permit { breaker: None, is_probe: false }, None));
         };
         let permit = |is_probe| Permit { breaker: Some(Arc::clone(breaker)), is_probe };
-        if breaker.is_closed.load(Ordering::Acquire) {
+        if breaker.core.is_closed.load(Ordering::Acquire) {
             return Ok((permit(false), None));
         }
         let (admission, change) = breaker.change(|machine| machine.admit(now));
@@ -226,15 +254,22 @@ impl Breakers {
     }
 }
 
+impl Core {
+    fn new(settings: config::Breaker) -> Self {
+        let machine = Mutex::new(Machine::new(settings));
+        Self { is_closed: AtomicBool::new(true), is_quiet: AtomicBool::new(true), machine }
+    }
+}
+
 impl Breaker {
     fn change<T>(&self, with: impl FnOnce(&mut Machine) -> T) -> (T, Option<Change>) {
         let mut machine: MutexGuard<'_, Machine> =
-            self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+            self.core.machine.lock().unwrap_or_else(PoisonError::into_inner);
         let before = machine.state();
         let result = with(&mut machine);
         let after = machine.state();
-        self.is_closed.store(after == State::Closed, Ordering::Release);
-        self.is_quiet.store(machine.is_quiet(), Ordering::Release);
+        self.core.is_closed.store(after == State::Closed, Ordering::Release);
+        self.core.is_quiet.store(machine.is_quiet(), Ordering::Release);
         let change = (before != after).then(|| Change { alias: Arc::clone(&self.alias), to: after });
         (result, change)
     }
@@ -247,7 +282,11 @@ impl Permit {
         if self.is_probe {
             return breaker.change(Machine::probe_succeeded).1;
         }
-        if breaker.is_quiet.load(Ordering::Acquire) { None } else { breaker.change(Machine::succeeded).1 }
+        if breaker.core.is_quiet.load(Ordering::Acquire) {
+            None
+        } else {
+            breaker.change(Machine::succeeded).1
+        }
     }
 
     /// It failed.

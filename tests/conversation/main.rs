@@ -10,6 +10,7 @@
     reason = "test code outside of test functions"
 )]
 
+mod choices;
 mod doubt;
 mod forgotten;
 mod isolation;

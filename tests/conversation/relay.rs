@@ -2,10 +2,13 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use socket2::{Domain, Socket, Type};
+
+/// What words come in.
+const DELTA: &[u8] = b"text-delta";
 
 /// A relay. Each connection serves one request.
 pub(crate) struct Relay {
@@ -13,6 +16,8 @@ pub(crate) struct Relay {
     to: SocketAddr,
     /// The status to answer with; 0 to pass the request on.
     status: Arc<AtomicU16>,
+    /// The next answer is to be cut before its last words.
+    cuts: Arc<AtomicBool>,
     /// Keeps the port while nobody listens.
     _holder: Socket,
     listening: Mutex<Option<TcpListener>>,
@@ -22,7 +27,14 @@ impl Relay {
     pub(crate) fn start(to: SocketAddr) -> Self {
         let holder = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let at = holder.local_addr().unwrap().as_socket().unwrap();
-        let relay = Self { at, to, status: Arc::default(), _holder: holder, listening: Mutex::default() };
+        let relay = Self {
+            at,
+            to,
+            status: Arc::default(),
+            cuts: Arc::default(),
+            _holder: holder,
+            listening: Mutex::default(),
+        };
         relay.listen();
         relay
     }
@@ -41,6 +53,11 @@ impl Relay {
         self.status.store(0, Ordering::SeqCst);
     }
 
+    /// Cuts the next answer before its last words, and passes the others on.
+    pub(crate) fn cut_one(&self) {
+        self.cuts.store(true, Ordering::SeqCst);
+    }
+
     /// From now on, connections are refused.
     pub(crate) fn go(&self) {
         if let Some(listener) = self.listening.lock().unwrap().take() {
@@ -55,11 +72,11 @@ impl Relay {
         socket.listen(64).unwrap();
         let listener = TcpListener::from(socket);
         *self.listening.lock().unwrap() = Some(listener.try_clone().unwrap());
-        let (to, status) = (self.to, Arc::clone(&self.status));
+        let (to, status, cuts) = (self.to, Arc::clone(&self.status), Arc::clone(&self.cuts));
         std::thread::spawn(move || {
             while let Ok((client, _)) = listener.accept() {
-                let status = Arc::clone(&status);
-                std::thread::spawn(move || serve(&client, to, status.load(Ordering::SeqCst)));
+                let (status, cut) = (status.load(Ordering::SeqCst), cuts.swap(false, Ordering::SeqCst));
+                std::thread::spawn(move || serve(&client, to, status, cut));
             }
         });
     }
@@ -79,7 +96,7 @@ fn bound(at: SocketAddr) -> Socket {
     socket
 }
 
-fn serve(mut client: &TcpStream, to: SocketAddr, status: u16) -> io::Result<()> {
+fn serve(mut client: &TcpStream, to: SocketAddr, status: u16, cut: bool) -> io::Result<()> {
     let (mut head, body) = read(client)?;
     if status > 0 {
         let body = r#"{"error":"No."}"#;
@@ -97,6 +114,10 @@ fn serve(mut client: &TcpStream, to: SocketAddr, status: u16) -> io::Result<()> 
     server.read_to_end(&mut answer)?;
     let line = answer.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     answer.splice(line..line, *b"connection: close\r\n");
+    if cut {
+        let last = answer.windows(DELTA.len()).rposition(|window| window == DELTA);
+        answer.truncate(last.unwrap());
+    }
     client.write_all(&answer)
 }
 

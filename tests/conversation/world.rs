@@ -227,7 +227,7 @@ impl World {
     }
 
     /// What reached Chipp for a request.
-    fn received(&self, id: &str) -> Vec<Received> {
+    pub(crate) fn received(&self, id: &str) -> Vec<Received> {
         let is_own = |request: &&Received| request.correlation_id.as_deref() == Some(id);
         self.look(|state| state.requests().filter(is_own).cloned().collect())
     }
@@ -255,7 +255,7 @@ impl World {
         self.check();
     }
 
-    fn register(&self, chat: &Chat) -> (String, Vec<(&'static str, String)>) {
+    pub(crate) fn register(&self, chat: &Chat) -> (String, Vec<(&'static str, String)>) {
         let mut said = self.said.lock().unwrap();
         let id = format!("request-{}", said.len());
         said.insert(id.clone(), chat.lines());

@@ -30,10 +30,11 @@ def kubernetes(path):
         {"name": "chipp", "key": "CHIPP_API_KEY"}
     ]
 
-    # The configuration arrives, and a new one makes a new pod: its name has a hash in it.
+    # The configuration arrives, and a new one in the pods that run: the name stays, and the folder is mounted whole.
     [volume], [mount] = pod["volumes"], sidecar["volumeMounts"]
-    assert volume["configMap"]["name"] == config_map["metadata"]["name"] != "chipp-proxy"
-    assert (mount["name"], mount["mountPath"], mount["subPath"]) == (volume["name"], "/config.yaml", "config.yaml")
+    assert volume["configMap"]["name"] == config_map["metadata"]["name"] == "chipp-proxy"
+    assert mount["name"] == volume["name"] and "subPath" not in mount
+    assert sidecar["args"] == ["serve", "--config", mount["mountPath"] + "/config.yaml"]
 
     # Probes meet the admin address, the app the other one.
     [port] = sidecar["ports"]

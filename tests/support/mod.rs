@@ -274,9 +274,9 @@ pub struct Events {
 /// What a stream brought in all.
 #[derive(Debug, Default)]
 pub struct Streamed {
-    /// All deltas' content, joined.
+    /// All deltas' content of the first choice, joined.
     pub content: String,
-    /// The last one given.
+    /// Why the first choice ended.
     pub finish_reason: Option<String>,
     /// From the usage chunk.
     pub usage: Option<Value>,
@@ -357,10 +357,12 @@ impl Events {
                 continue;
             }
             let choice = &chunk["choices"][0];
-            all.content.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
-            if let Some(reason) = choice["finish_reason"].as_str() {
-                assert!(all.finish_reason.is_none(), "two finish reasons");
-                all.finish_reason = Some(reason.to_owned());
+            if choice["index"] == 0 {
+                all.content.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+                if let Some(reason) = choice["finish_reason"].as_str() {
+                    assert!(all.finish_reason.is_none(), "two finish reasons");
+                    all.finish_reason = Some(reason.to_owned());
+                }
             }
             if chunk["usage"].is_object() {
                 all.usage = Some(chunk["usage"].clone());

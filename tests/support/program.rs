@@ -19,13 +19,19 @@ pub struct Program {
 
 impl Program {
     /// Starts it with a configuration file, whose log is JSON, and a filter for the log.
-    #[allow(clippy::zombie_processes, reason = "whoever asks for it stops it, or the test fails")]
     pub fn serve(config: &Path, filter: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_chipp-proxy"))
+        Self::start(config, Some(filter))
+    }
+
+    /// The same, or without a filter, so that the configuration decides what is logged.
+    #[allow(clippy::zombie_processes, reason = "whoever asks for it stops it, or the test fails")]
+    pub fn start(config: &Path, filter: Option<&str>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chipp-proxy"));
+        command.env_remove("RUST_LOG").envs(filter.map(|filter| ("RUST_LOG", filter)));
+        let mut child = command
             .arg("serve")
             .arg("--config")
             .arg(config)
-            .env("RUST_LOG", filter)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -47,8 +53,17 @@ impl Program {
 
     /// SIGTERM, without waiting for what comes of it.
     pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// SIGHUP, without waiting for what comes of it.
+    pub fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
     }
 
     /// SIGTERM; gives the whole log and the exit code.

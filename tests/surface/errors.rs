@@ -37,7 +37,6 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     (r#"{"stop": ["a", "b", "c", "d", "e"]}"#, "stop", "array_above_max_length", "maximum length 4"),
     (r#"{"foo": 1}"#, "foo", "unknown_parameter", "Unknown parameter: 'foo'."),
     (r#"{"seed": 1}"#, "seed", "unsupported_parameter", "'seed' is not supported with this model"),
-    (r#"{"n": 2}"#, "n", "unsupported_parameter", "Only one choice"),
     (r#"{"max_tokens": 1, "max_completion_tokens": 2}"#, "max_tokens", "invalid_parameter_combination", "same time"),
 ];
 

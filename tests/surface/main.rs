@@ -24,6 +24,7 @@ mod models;
 mod parameters;
 mod raw;
 mod recovery;
+mod reload;
 mod shape;
 mod shutdown;
 mod slots;

@@ -51,7 +51,6 @@ fn what_would_change_the_answer_is_refused() {
     let schema = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}});
     let functions = json!([{"name": "look_up"}]);
     for (more, param, code) in [
-        (json!({"n": 2}), "n", "unsupported_parameter"),
         (json!({"response_format": {"type": "json_object"}}), "response_format", "unsupported_parameter"),
         (json!({"response_format": schema}), "response_format", "unsupported_parameter"),
         (json!({"logprobs": true}), "logprobs", "unsupported_parameter"),

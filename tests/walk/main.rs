@@ -78,6 +78,8 @@ enum Step {
     Tool { chat: Index, ask: Ask },
     /// The same several times at once.
     AtOnce { chat: Index, text: String, asks: Vec<Ask> },
+    /// Several answers are asked for, and one is gone on with.
+    Choices { chat: Index, text: String, n: usize, ask: Ask },
     /// The client goes away in mid-stream.
     LeaveStream { chat: Index, text: String, keeps: bool, ask: Ask },
     /// An answer comes to a halt in mid-stream, until the client goes away.
@@ -104,6 +106,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (chat(), ask()).prop_map(|(chat, ask)| Step::Tool { chat, ask }),
         2 => (chat(), plain_text(), vec(plain_ask(), 2..=4))
             .prop_map(|(chat, text, asks)| Step::AtOnce { chat, text, asks }),
+        2 => (chat(), plain_text(), 2..=4_usize, plain_ask())
+            .prop_map(|(chat, text, n, ask)| Step::Choices { chat, text, n, ask }),
         2 => (chat(), plain_text(), any::<bool>(), plain_ask())
             .prop_map(|(chat, text, keeps, ask)| Step::LeaveStream { chat, text, keeps, ask }),
         1 => (chat(), plain_ask()).prop_map(|(chat, ask)| Step::LeaveStalled { chat, ask }),
@@ -200,6 +204,7 @@ fn take(world: &mut World, step: Step) {
             say(world, chat, Said::Result("sunny".into()), &ask);
         }
         Step::AtOnce { chat, text, asks } => world.ask_at_once(chat.index(count), &text, &asks),
+        Step::Choices { chat, text, n, ask } => world.ask_choices(chat.index(count), &text, n, &ask),
         Step::LeaveStream { chat, text, keeps, ask } => match commanded(world, chat) {
             Some(chat) => world.leave_stream(chat, &text, keeps, &ask),
             None => say(world, chat.index(count), Said::User(text), &ask),

@@ -1,6 +1,6 @@
 //! Clients, the proxy, Chipp, and what is checked after each step.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use chipp_proxy::emulator::{BEHAVIOURS, Behaviour, Ends, Options, Outcome, Received, UnknownSession};
@@ -206,6 +206,62 @@ impl World {
         assert_eq!(seen, planned);
         assert_eq!(answers.len(), 1, "equal histories get equal answers: {answers:?}");
         self.chats[chat].messages.extend(answers.into_iter().map(Said::Assistant));
+    }
+
+    /// Asks for several answers at once. They are equal, as the history is; but each is in a session of its own.
+    pub(crate) fn ask_choices(&mut self, chat: usize, text: &str, n: usize, ask: &Ask) {
+        self.chats[chat].messages.push(Said::User(text.to_owned()));
+        let Chat { scope, messages } = self.chats[chat].clone();
+        let said = lines(&messages);
+        let takens: Vec<_> = (0..n).map(|_| self.store.take(&scope, &said)).collect();
+        let id = self.next_id();
+        let (mut body, headers) = request(&id, &self.chats[chat], ask);
+        body["n"] = json!(n);
+        let (outcome, answers) = self.send_choices(&body, &borrowed(&headers), ask);
+        let received = self.received(&id);
+        let plans: Vec<_> = takens.into_iter().map(|taken| self.plan(&scope, &said, ask, taken)).collect();
+        let may_be_lost = Plan { is_lost: true, ..self.plan(&scope, &said, ask, plans[0].taken.clone()) };
+        self.check_heard(&received, &may_be_lost);
+        assert_eq!(outcome, plans[0].outcome());
+        let answering = || received.iter().filter(|request| !is_probe(request));
+        let sessions: HashSet<_> = answering().map(|request| &request.session).collect();
+        assert_eq!(sessions.len(), n, "a session in use by two at once: {received:#?}");
+        let mut planned: Vec<_> = plans.iter().map(Plan::sends).collect();
+        let mut sent: Vec<_> = answering().map(|request| request.messages.len()).collect();
+        planned.sort_unstable();
+        sent.sort_unstable();
+        assert_eq!(sent, planned, "{received:#?}");
+        assert_eq!(answers.len(), n, "{answers:?}");
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        for _ in plans.iter().filter(|_| !answers[0].trim().is_empty()) {
+            self.store.put(may_be_lost.entry(&answers[0], true));
+        }
+        self.chats[chat].messages.push(Said::Assistant(answers[0].clone()));
+    }
+
+    /// `x-chipp-session`, and the answers in the order of their index.
+    fn send_choices(&self, body: &Value, headers: &[(&str, &str)], ask: &Ask) -> (String, Vec<String>) {
+        let mut answers = BTreeMap::<u64, String>::new();
+        let mut add = |choices: &Value, message: &str| {
+            for choice in choices.as_array().into_iter().flatten() {
+                let answer = answers.entry(choice["index"].as_u64().unwrap()).or_default();
+                answer.push_str(choice[message]["content"].as_str().unwrap_or_default());
+            }
+        };
+        let outcome = if ask.is_stream {
+            let events = self.proxy_for(ask).stream_with(body, headers);
+            let outcome = events.header("x-chipp-session").to_owned();
+            let all = events.read();
+            assert!(all.done, "{all:?}");
+            all.chunks.iter().for_each(|chunk| add(&chunk["choices"], "delta"));
+            outcome
+        } else {
+            let answer = self.proxy_for(ask).chat_with(body, headers);
+            assert_eq!(answer.status, 200, "{answer:?}");
+            add(&answer.json["choices"], "message");
+            answer.header("x-chipp-session").to_owned()
+        };
+        (outcome, answers.into_values().collect())
     }
 
     /// Goes away when the first words have come, and keeps them or not.

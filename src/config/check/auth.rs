@@ -69,6 +69,7 @@ fn keys(reader: &mut Reader<'_>, raw: &[RawKey], models: &RawModels) -> Vec<Clie
         let sha256 = sha256(reader, &format!("{path}.sha256"), raw, &mut hashes);
         let allowed = allowed_models(reader, &format!("{path}.models"), raw, models);
         let expires = reader.value(&format!("{path}.expires"), raw.expires.as_ref());
+        let disabled = reader.value(&format!("{path}.disabled"), raw.disabled.as_ref());
         let trust_user = reader.value(&format!("{path}.trust_user"), raw.trust_user.as_ref());
         let limits = allowance(reader, &format!("{path}.limits"), raw.limits.as_ref());
         keys.push(ClientKey {
@@ -76,6 +77,7 @@ fn keys(reader: &mut Reader<'_>, raw: &[RawKey], models: &RawModels) -> Vec<Clie
             sha256,
             models: allowed,
             expires: expires.good().map(|expiry| expiry.0),
+            disabled: disabled.or(false),
             trust_user: trust_user.or(false),
             limits,
         });

@@ -4,7 +4,8 @@
 use super::environment::Environment;
 use super::problem::{Problem, Problems};
 use super::raw::{RawConfig, RawParameters, RawTelemetry};
-use super::{Config, LimitsStore, LogFormat, SessionStore, Telemetry};
+use super::sources::Sources;
+use super::{Config, LimitsStore, LogFormat, LogLevel, SessionStore, Telemetry};
 use crate::translate::request::{OnParameter, Parameters};
 
 mod auth;
@@ -23,9 +24,10 @@ use reader::{Read, Reader};
 pub(super) fn check(
     raw: RawConfig,
     environment: &Environment,
+    sources: &mut Sources,
     problems: Vec<Problem>,
 ) -> Result<Config, Problems> {
-    let mut reader = Reader::new(environment, problems);
+    let mut reader = Reader::new(environment, sources, problems);
     let raw_auth = raw.auth.unwrap_or_default();
     let raw_upstream = raw.upstream.unwrap_or_default();
     let server = server::check(&mut reader, &raw.server.unwrap_or_default());
@@ -64,6 +66,7 @@ fn telemetry(reader: &mut Reader<'_>, raw: &RawTelemetry) -> Telemetry {
     }
     Telemetry {
         log: reader.value("telemetry.log", raw.log.as_ref()).or(LogFormat::Json),
+        level: reader.value("telemetry.level", raw.level.as_ref()).or(LogLevel::Info),
         content: reader.value("telemetry.content", raw.content.as_ref()).or(false),
     }
 }

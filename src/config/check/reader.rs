@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::environment::Environment;
 use crate::config::fill::fill;
-use crate::config::load::read_capped;
 use crate::config::problem::{Problem, Problems};
+use crate::config::sources::Sources;
 use crate::config::written::{FromText, List, Written};
 use crate::secret::Secret;
 
@@ -39,12 +39,17 @@ impl<T> Read<T> {
 /// Fills in variables, reads values, collects problems.
 pub(super) struct Reader<'a> {
     environment: &'a Environment,
+    sources: &'a mut Sources,
     problems: Vec<Problem>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(environment: &'a Environment, problems: Vec<Problem>) -> Self {
-        Self { environment, problems }
+    pub(super) fn new(
+        environment: &'a Environment,
+        sources: &'a mut Sources,
+        problems: Vec<Problem>,
+    ) -> Self {
+        Self { environment, sources, problems }
     }
 
     /// Ends the reading: the problems, if there were any.
@@ -163,7 +168,7 @@ impl<'a> Reader<'a> {
 
     /// The path is told as it was `written`: a key in the place of its file's name is a likely mistake.
     fn secret_file(&mut self, at: &str, path: &Path, written: &str) -> Read<Secret> {
-        let read = match read_capped(path) {
+        let read = match self.sources.read(path) {
             Ok(text) => match text.trim_end_matches(['\r', '\n']) {
                 "" => Err(format!("`{written}` is an empty file")),
                 text => Secret::from_text(text).map_err(|error| format!("what is in `{written}` {error}")),

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::choice::Mode;
 use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff, Origin};
 use super::written::{List, Written};
-use super::{EmptyReply, LearnSession, LimitsStore, LogFormat, OnStoreFailure, SessionStore, Strategy};
+use super::{
+    EmptyReply, LearnSession, LimitsStore, LogFormat, LogLevel, OnStoreFailure, SessionStore, Strategy,
+};
 use crate::secret::Secret;
 use crate::translate::request::OnParameter;
 
@@ -161,6 +163,8 @@ pub(crate) struct RawKey {
     pub models: Option<List<String>>,
     /// When it stops being good: a date, or a date and time in UTC. Default: never.
     pub expires: Option<Written<Expiry>>,
+    /// `true`: it is refused, as if it were not listed. Default: false.
+    pub disabled: Option<Written<bool>>,
     /// Whether its headers for user and conversation are believed. Default: false.
     pub trust_user: Option<Written<bool>>,
     /// Its own limits, instead of `limits.key`.
@@ -254,6 +258,9 @@ pub(crate) struct RawParameters {
 pub(crate) struct RawTelemetry {
     /// `json` or `pretty`. Default: json.
     pub log: Option<Written<LogFormat>>,
+    /// How much the proxy logs: `error`, `warn`, `info` (a line for each request), `debug` or `trace`. `RUST_LOG` in the
+    /// environment comes before it. Default: info.
+    pub level: Option<Written<LogLevel>>,
     /// Whether requests and answers are logged, word for word. Default: false.
     pub content: Option<Written<bool>>,
     /// Where traces go. `off`; an address is not supported yet. Default: off.

@@ -92,7 +92,7 @@ pub const PARAMETERS: &[Parameter] = &[
     }),
     honoured("metadata", |_, at| options::metadata(at)),
     honoured("store", |_, at| at.boolean().map(drop)),
-    refused("n", |draft, at| {
+    emulated("n", |draft, at| {
         // In range, so the fallback is never taken.
         draft.n = u32::try_from(at.integer(1..=128)?).unwrap_or(1);
         Ok(())

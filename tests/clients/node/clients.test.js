@@ -67,6 +67,19 @@ describe('answers', { timeout: 60_000 }, () => {
     assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens);
   });
 
+  test('several choices, of which any may be gone on with', async () => {
+    const fields = { model, messages: [{ role: 'user', content: 'Several, please' }], n: 3 };
+    const plain = await client.chat.completions.create(fields);
+    assert.deepEqual(plain.choices.map((choice) => choice.index), [0, 1, 2]);
+    const streamed = await client.chat.completions.stream(fields).finalChatCompletion();
+    for (const { message, finish_reason } of [...plain.choices, ...streamed.choices]) {
+      assert.equal(finish_reason, 'stop');
+      const messages = [...fields.messages, message, { role: 'user', content: 'And now?' }];
+      const { response } = await client.chat.completions.create({ model, messages }).withResponse();
+      assert.equal(response.headers.get('x-chipp-session'), 'continued');
+    }
+  });
+
   test('stream, the same text as plain', async () => {
     const plain = await client.chat.completions.create({ model, messages: hello });
     const chunks = [];

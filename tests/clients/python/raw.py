@@ -65,7 +65,9 @@ def answer(base, body, headers=None):
     assert reply.status == 200, (reply.status, reply.body[:500])
     assert reply.headers["content-type"] == "application/json"
     strict.headers(reply.headers)
-    return strict.completion(reply.body), reply.headers
+    value = strict.completion(reply.body)
+    assert len(value["choices"]) == (body.get("n") or 1)
+    return value, reply.headers
 
 
 def streamed(base, body, headers=None):
@@ -77,7 +79,7 @@ def streamed(base, body, headers=None):
     assert reply.headers["cache-control"] == "no-cache"
     assert "content-length" not in reply.headers and "content-encoding" not in reply.headers
     usage = bool((body.get("stream_options") or {}).get("include_usage"))
-    return strict.stream(reply.body, usage), reply.headers
+    return strict.stream(reply.body, usage, body.get("n") or 1), reply.headers
 
 
 def exchange(base, data, seconds=SECONDS):

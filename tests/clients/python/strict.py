@@ -153,16 +153,24 @@ class StreamResult:
     def __init__(self):
         self.chunks = []
         self.error = None
-        self.finish_reason = None
+        self.reasons = {}
         self.usage = None
         self.done = False
 
     @property
     def text(self):
-        """The answer's text."""
-        return "".join(
-            choice["delta"].get("content") or "" for chunk in self.chunks for choice in chunk["choices"]
-        )
+        """The first answer's text."""
+        return self.text_of(0)
+
+    @property
+    def finish_reason(self):
+        """Why the first answer ended."""
+        return self.reasons.get(0)
+
+    def text_of(self, index):
+        """The text of one answer."""
+        choices = (choice for chunk in self.chunks for choice in chunk["choices"] if choice["index"] == index)
+        return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
 def events(body):
@@ -178,7 +186,7 @@ def events(body):
         yield block[len(b"data: ") :]
 
 
-def stream(body, include_usage=False):
+def stream(body, include_usage=False, n=1):
     """A whole stream of `chat.completion.chunk`, byte by byte as it came; an error at its end is handed back, not raised."""
     result = StreamResult()
     for data in events(body):
@@ -193,10 +201,11 @@ def stream(body, include_usage=False):
         _chunk(result, value, include_usage)
     assert result.done != (result.error is not None), "a stream ends in [DONE] or in an error, not in both or none"
     if result.done:
-        assert result.finish_reason is not None, "a stream that succeeds says why it ended"
+        assert sorted(result.reasons) == list(range(n))
+        assert None not in result.reasons.values(), "a stream that succeeds says why each answer ended"
         assert (result.usage is not None) == include_usage
     else:
-        assert result.finish_reason is None, "a stream that fails has no finish_reason"
+        assert len(result.reasons) < n or None in result.reasons.values(), "what fails has no finish_reason"
     return result
 
 
@@ -210,26 +219,27 @@ def _chunk(result, value, include_usage):
     assert 1_500_000_000 < value["created"] < 5_000_000_000
     assert result.usage is None, "nothing comes after the usage"
     if not value["choices"]:
-        assert include_usage and result.finish_reason is not None, "only the usage comes without choices, and last"
+        assert include_usage and None not in result.reasons.values(), "only the usage comes without choices, and last"
         _usage(value["usage"])
         result.usage = value["usage"]
     else:
         assert value.get("usage") is None
         (choice,) = value["choices"]
-        assert choice["index"] == 0
+        index = choice["index"]
         assert {"logprobs", "finish_reason"} <= set(choice), "both are there, null or not"
         assert choice["logprobs"] is None
-        if not result.chunks:
+        if index not in result.reasons:
+            result.reasons[index] = None
             assert choice["delta"] == {"role": "assistant", "content": "", "refusal": None}, choice
             assert choice["finish_reason"] is None
         else:
-            assert result.finish_reason is None, "one finish_reason, and no text after it"
+            assert result.reasons[index] is None, "one finish_reason, and no text after it"
             assert "role" not in choice["delta"]
             if choice["finish_reason"] is None:
                 assert list(choice["delta"]) == ["content"] and choice["delta"]["content"], choice
             else:
                 assert choice["delta"] == {}, choice
-                result.finish_reason = choice["finish_reason"]
+                result.reasons[index] = choice["finish_reason"]
     result.chunks.append(value)
 
 

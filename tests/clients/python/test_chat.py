@@ -27,6 +27,22 @@ def test_stream(client):
     assert all(chunk.usage is None for chunk in chunks)
 
 
+def test_several_choices(client, base):
+    plain, _ = raw.answer(base, raw.message(n=3))
+    answer = client.chat.completions.create(model="gpt-4o", messages=HELLO, n=3)
+    assert [choice.index for choice in answer.choices] == [choice["index"] for choice in plain["choices"]] == [0, 1, 2]
+    raw.streamed(base, raw.message(n=3, stream_options={"include_usage": True}))
+    with client.chat.completions.stream(model="gpt-4o", messages=HELLO, n=3) as stream:
+        final = stream.get_final_completion()
+    for choice in final.choices:
+        assert choice.finish_reason == "stop"
+        history = [*HELLO, {"role": "assistant", "content": choice.message.content}]
+        go_on = client.chat.completions.with_raw_response.create(
+            model="gpt-4o", messages=[*history, {"role": "user", "content": "And now?"}]
+        )
+        assert go_on.headers["x-chipp-session"] == "continued"
+
+
 def test_stream_helper_builds_the_same_answer(client):
     with client.chat.completions.stream(model="gpt-4o", messages=HELLO) as stream:
         text = "".join(event.delta for event in stream if event.type == "content.delta")
