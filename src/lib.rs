@@ -48,7 +48,8 @@
 //!   e-mails. And nothing at all once a byte of the answer is out.
 //! - **Nothing leaks.** No key, app id, session id, or text of a message reaches a log, a metric, or an error; secret
 //!   types print as `***`.
-//! - **Redis is never needed.** A call to it has a deadline and is made once; while it is away, it costs no time.
+//! - **Redis is never needed**, unless the operator wants limits to hold at that price. A call to it has a deadline and is
+//!   made once; while it is away, it costs no time.
 //! - **A request keeps one snapshot of the configuration**, and the next may have another: what a running server can take
 //!   on, and what waits for a restart, is said in one place ([`config::diff`]).
 //! - **No lock is held across an await**, and every buffer, queue, wait and loop has a named limit.

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use chipp_proxy::catalog::{Images, Tools};
 use chipp_proxy::config::{
-    Auth, Config, Cors, Environment, Fault, LogFormat, LogLevel, Problems, Retry, Strategy, schema,
+    Auth, Config, Cors, Environment, Fault, LimitsStore, LogFormat, LogLevel, OnStoreFailure, Problems,
+    Retry, Strategy, schema,
 };
 use chipp_proxy::translate::request::OnParameter;
 
@@ -285,7 +286,7 @@ const OTHER_SECTIONS: &[Case] = &[
     ("sessions: {user_headers: [A, a]}", "sessions.user_headers[1]", "same as sessions.user_headers[0]"),
     ("sessions: {user_headers: [A], conversation_headers: [B, A]}", "sessions.conversation_headers[1]", "same as sessions.user_headers[0]"),
     ("sessions: {expose: true, strategy: sticky}", "sessions.expose", "does not go with `strategy: sticky`"),
-    ("limits: {store: redis}", "limits.store", "not supported yet; use `memory`"),
+    ("limits: {store: disk}", "limits.store", "use `memory` or `redis`"),
     ("limits: {on_store_failure: panic}", "limits.on_store_failure", "use `local` or `deny`"),
     ("limits: {all: {requests_per_minute: 0}}", "limits.all.requests_per_minute", "leave it out"),
     ("limits: {key: {requests_per_minute: 4294967296}}", "limits.key.requests_per_minute", "from 1 to 4294967295"),
@@ -329,11 +330,18 @@ fn aliases_are_not_longer_than_ids() {
 
 #[test]
 #[cfg(feature = "redis")]
-fn sessions_in_redis_need_its_address() {
-    for text in ["sessions: {store: redis}", "sessions: {store: redis}\nredis: {prefix: p}"] {
+fn what_is_in_redis_needs_its_address() {
+    for (text, setting) in [
+        ("sessions: {store: redis}", "sessions.store"),
+        ("sessions: {store: redis}\nredis: {prefix: p}", "sessions.store"),
+        ("limits: {store: redis}", "limits.store"),
+    ] {
         let told = problems(text);
-        assert!(told.len() == 1 && told[0].starts_with("redis.url: is needed with"), "{told:?}");
+        let expected = format!("redis.url: is needed with `{setting}: redis`");
+        assert!(told.len() == 1 && told[0].starts_with(&expected), "{told:?}");
     }
+    let limits = good("limits: {store: redis, on_store_failure: deny}\nredis: {url: \"redis://h\"}").limits;
+    assert_eq!((limits.store, limits.on_store_failure), (LimitsStore::Redis, OnStoreFailure::Deny));
     let config = good("sessions: {store: redis}\nredis: {url: \"redis://h\"}");
     assert_eq!(
         (config.sessions.store, config.redis.unwrap().prefix.as_str()),
@@ -343,10 +351,12 @@ fn sessions_in_redis_need_its_address() {
 
 #[test]
 fn a_build_without_redis_refuses_it() {
-    let told = problems("sessions: {store: redis}\nredis: {url: \"redis://h\"}");
-    let is_told =
-        told.iter().any(|line| line.starts_with("sessions.store: `redis` is not part of this build"));
-    assert_eq!(is_told, !cfg!(feature = "redis"), "{told:?}");
+    for section in ["sessions", "limits"] {
+        let told = problems(&format!("{section}: {{store: redis}}\nredis: {{url: \"redis://h\"}}"));
+        let expected = format!("{section}.store: `redis` is not part of this build");
+        let is_told = told.iter().any(|line| line.starts_with(&expected));
+        assert_eq!(is_told, !cfg!(feature = "redis"), "{told:?}");
+    }
 }
 
 #[test]
@@ -768,6 +778,7 @@ sessions:
   expose: false
 limits:
   store: memory
+  on_store_failure: local
 parameters:
   unsupported: ignore
   unknown: ignore

@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("translate", &["openai", "chipp", "catalog", "ids"]),
     ("redis", &["secret"]),
     ("session", &["chipp", "ids", "redis"]),
-    ("limits", &["allowance", "config"]),
+    ("limits", &["allowance", "config", "redis"]),
     ("certificate", &[]),
     (
         "config",

@@ -46,9 +46,14 @@ pub async fn answer(
         "/readyz" if shared.draining.is_cancelled() => HttpResponse::ServiceUnavailable()
             .content_type("application/json")
             .body(r#"{"status":"draining"}"#),
-        "/readyz" if shared.redis.as_ref().is_some_and(|redis| !redis.is_up()) => HttpResponse::Ok()
-            .content_type("application/json")
-            .body(r#"{"status":"degraded","detail":{"redis":"away: conversations are replayed"}}"#),
+        "/readyz" => {
+            let away = shared.replicas.as_ref().filter(|replicas| !replicas.are_reached());
+            let body = away.map_or_else(
+                || r#"{"status":"ok"}"#.to_owned(),
+                |away| format!(r#"{{"status":"degraded","detail":{{"redis":"away: {}"}}}}"#, away.without()),
+            );
+            HttpResponse::Ok().content_type("application/json").body(body)
+        }
         _ => HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#),
     }
 }

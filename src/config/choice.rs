@@ -3,7 +3,9 @@
 use schemars::{Schema, json_schema};
 
 use super::written::FromText;
-use super::{EmptyReply, Fault, LearnSession, LogFormat, LogLevel, SessionStore, Strategy};
+use super::{
+    EmptyReply, Fault, LearnSession, LimitsStore, LogFormat, LogLevel, OnStoreFailure, SessionStore, Strategy,
+};
 use crate::catalog::{Images, Tools};
 use crate::translate::request::OnParameter;
 
@@ -42,14 +44,6 @@ pub(crate) enum Mode {
     Passthrough,
 }
 
-/// `limits.store`: one so far.
-#[derive(Clone, Copy)]
-pub(crate) struct LimitsStore;
-
-/// `limits.on_store_failure`: without effect on the one store there is, which cannot fail.
-#[derive(Clone, Copy)]
-pub(crate) struct OnStoreFailure;
-
 impl Choice for Mode {
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("open", Some(Self::Open)), ("keys", Some(Self::Keys)), ("passthrough", Some(Self::Passthrough))];
@@ -61,11 +55,13 @@ impl Choice for SessionStore {
 }
 
 impl Choice for LimitsStore {
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[("memory", Some(Self)), ("redis", None)];
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("memory", Some(Self::Memory)), ("redis", Some(Self::Redis))];
 }
 
 impl Choice for OnStoreFailure {
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[("local", Some(Self)), ("deny", Some(Self))];
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("local", Some(Self::Local)), ("deny", Some(Self::Deny))];
 }
 
 impl Choice for LearnSession {

@@ -57,6 +57,8 @@ impl Config {
         wanted.sessions.store = self.sessions.store;
         wanted.sessions.ttl = self.sessions.ttl;
         wanted.sessions.capacity = self.sessions.capacity;
+        wanted.limits.store = self.limits.store;
+        wanted.limits.on_store_failure = self.limits.on_store_failure;
         wanted.redis.clone_from(&self.redis);
         wanted.telemetry.log = self.telemetry.log;
         (wanted, changes)
@@ -136,12 +138,12 @@ mod tests {
         let new = format!(
             "{OLD}server: {{listen: '127.0.0.1:1', admin: off, workers: 3, drain: 1s}}\n\
              upstream: {{base_url: 'http://x', reuse_connections: false, timeouts: {{connect: 1s, first_byte: 2s, idle: 3s, total: 9s}}}}\n\
-             sessions: {{store: redis, ttl: 1h, capacity: 7}}\nredis: {{url: 'redis://x'}}\ntelemetry: {{log: pretty}}\n"
+             sessions: {{store: redis, ttl: 1h, capacity: 7}}\nlimits: {{store: redis, on_store_failure: deny}}\nredis: {{url: 'redis://x'}}\ntelemetry: {{log: pretty}}\n"
         );
         let (old, new) = (config(OLD), config(&new));
         let (config, changed) = old.renewed(new);
         assert_eq!(changed.live, ["server.drain", "upstream.timeouts.total"]);
-        assert_eq!(changed.restart.len(), 13, "{changed:?}");
+        assert_eq!(changed.restart.len(), 15, "{changed:?}");
         assert!(changes(&old, &config).restart.is_empty());
         assert_eq!(changes(&old, &config).live, changed.live);
     }

@@ -253,12 +253,36 @@ pub struct Redis {
 /// `limits`; empty ones limit nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
+    /// Where it is counted.
+    pub store: LimitsStore,
+    /// What happens when that is away.
+    pub on_store_failure: OnStoreFailure,
     /// Over all callers.
     pub all: Allowance,
     /// For each key.
     pub key: Allowance,
     /// For each user of a key.
     pub user: Allowance,
+}
+
+/// `limits.store`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitsStore {
+    /// In the process.
+    #[default]
+    Memory,
+    /// In Redis, for all replicas together; `Config::redis` is there then.
+    Redis,
+}
+
+/// `limits.on_store_failure`. Memory does not fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStoreFailure {
+    /// Each process counts by itself.
+    #[default]
+    Local,
+    /// What has limits is refused.
+    Deny,
 }
 
 /// `telemetry`.

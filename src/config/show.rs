@@ -129,8 +129,9 @@ impl Config {
     }
 
     fn limits_node(&self) -> Node {
-        let mut keys = vec![("store", text("memory"))];
-        let Limits { all, key, user } = &self.limits;
+        let Limits { store, on_store_failure, all, key, user } = &self.limits;
+        let mut keys =
+            vec![("store", text(word(*store))), ("on_store_failure", text(word(*on_store_failure)))];
         let given = [("all", all), ("key", key), ("user", user)].into_iter();
         keys.extend(
             given.filter(|(_, limits)| !limits.is_empty()).map(|(name, limits)| (name, allowance(limits))),

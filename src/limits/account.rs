@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::allowance::Allowance;
-use crate::limits::quota::{Flow, Level, Moment, Quota, Window};
+use crate::limits::quota::{Flow, Level, MICROSECOND, Moment, Quota, Window};
 use crate::limits::{Cost, Standing, Standings, Unit};
 
 const MINUTE: u64 = 60_000_000_000;
@@ -68,6 +68,17 @@ pub(super) struct Short {
 }
 
 impl Meters {
+    /// From the numbers of an account in Redis: see `remote.lua`.
+    pub(super) fn from_micros(numbers: [u64; 6]) -> Self {
+        let [minute, day, minute_used, minute_ends, day_used, day_ends] = numbers;
+        let moment = |micros: u64| micros.saturating_mul(MICROSECOND);
+        Self {
+            requests: [minute, day].map(|whole| Flow::whole_at(moment(whole))),
+            tokens: [(minute_used, minute_ends), (day_used, day_ends)]
+                .map(|(used, ends)| Window::used_until(used, moment(ends))),
+        }
+    }
+
     /// Takes a request and its tokens under every limit; or says which one keeps it back for longest, and is of no
     /// use any more.
     pub(super) fn take(&mut self, allowance: &Allowance, cost: Cost, now: Moment) -> Result<(), Short> {
@@ -146,7 +157,7 @@ pub(super) enum Spent {
 }
 
 impl Spent {
-    fn tokens(self) -> u64 {
+    pub(super) fn tokens(self) -> u64 {
         match self {
             Self::Nothing => 0,
             Self::Tokens(tokens) => tokens,
@@ -184,6 +195,18 @@ fn token_quotas(allowance: &Allowance) -> [Option<(Unit, Quota)>; 2] {
 
 fn quota(unit: Unit, limit: NonZeroU32, period: u64) -> (Unit, Quota) {
     (unit, Quota { limit, burst: limit, period })
+}
+
+/// The quotas as numbers for Redis: of a minute's and a day's requests the interval in microseconds and the burst, then a
+/// minute's and a day's tokens; 0 where there is no limit.
+pub(super) fn numbers(allowance: &Allowance) -> [u64; 6] {
+    let flow = |quota: Option<(Unit, Quota)>| {
+        quota.map_or([0, 0], |(_, quota)| [quota.interval() / MICROSECOND, quota.burst.get().into()])
+    };
+    let window = |quota: Option<(Unit, Quota)>| quota.map_or(0, |(_, quota)| quota.limit.get().into());
+    let ([[interval, burst], [day_interval, day_burst]], [minute, day]) =
+        (request_quotas(allowance).map(flow), token_quotas(allowance).map(window));
+    [interval, burst, day_interval, day_burst, minute, day]
 }
 
 /// The first limit of tokens that a prompt alone is too large for.

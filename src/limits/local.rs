@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::limits::account::{Account, Meters, Short, Spent, Taken, outgrown};
+use crate::limits::account::{Account, Meters, Spent, Taken};
 use crate::limits::crowd::Crowd;
 use crate::limits::quota::Moment;
-use crate::limits::{Cause, Claims, Cost, Denied, Rule, Standings, Who};
+use crate::limits::trial::{Found, stand, take, too_large};
+use crate::limits::{Claims, Cost, Denied, Standings, Who};
 
 /// The slots that a request is to have, in the order of its claims.
 pub(super) type Slots = [Option<Arc<Semaphore>>; 4];
@@ -37,41 +37,38 @@ impl Local {
         now: Moment,
     ) -> Result<(Standings, Slots), Denied> {
         let mut accounts = self.lock();
-        let mut trials = [Meters::default(); 4];
-        let mut longest: Option<(Rule, Short)> = None;
-        for (claim, trial) in claims.iter().zip(&mut trials) {
-            let Some(claim) = claim else { continue };
-            if let Some((unit, limit)) = outgrown(&claim.allowance, cost) {
-                let cause = Cause::TooLarge { unit, limit, requested: cost.total };
-                return Err(Denied { rule: claim.rule(), cause, standings: accounts.stand(claims, now) });
-            }
-            if let Some(account) = accounts.find_mut(&claim.who) {
+        let mut found = Found::default();
+        for (claim, meters) in claims.iter().zip(&mut found) {
+            if let Some(account) = claim.as_ref().and_then(|claim| accounts.find_mut(&claim.who)) {
                 account.seen = now;
-                *trial = account.meters;
-            }
-            if let Err(short) = trial.take(&claim.allowance, cost, now)
-                && longest.is_none_or(|(_, longest)| short.wait > longest.wait)
-            {
-                longest = Some((claim.rule(), short));
+                *meters = account.meters;
             }
         }
-        if let Some((rule, Short { unit, limit, used, wait })) = longest {
-            let requested = unit.requested(cost);
-            let wait = Duration::from_nanos(wait);
-            let cause = Cause::Exhausted { unit, limit, used, requested, wait };
-            return Err(Denied { rule, cause, standings: accounts.stand(claims, now) });
+        let mut taken = found;
+        let told = too_large(claims, cost).map_or_else(|| take(claims, &mut taken, cost, now), Err);
+        if let Err((rule, cause)) = told {
+            return Err(Denied { rule, cause, standings: stand(claims, &found, now) });
         }
-        let mut standings = Standings::default();
         let mut slots = Slots::default();
-        for ((claim, trial), slot) in claims.iter().zip(&trials).zip(&mut slots) {
+        for ((claim, meters), slot) in claims.iter().zip(taken).zip(&mut slots) {
             let Some(claim) = claim else { continue };
-            trial.stand(&claim.allowance, now, &mut standings);
             let account = accounts.open(&claim.who, now);
-            account.meters = *trial;
+            account.meters = meters;
             account.seen = now;
             *slot = claim.allowance.concurrent.map(|number| account.slots(number));
         }
-        Ok((standings, slots))
+        Ok((stand(claims, &taken, now), slots))
+    }
+
+    /// The slots alone, for a request that is counted elsewhere.
+    pub(super) fn slots(&self, claims: &Claims, now: Moment) -> Slots {
+        let mut accounts = self.lock();
+        let mut slots = Slots::default();
+        for (claim, slot) in claims.iter().zip(&mut slots) {
+            let Some(claim) = claim else { continue };
+            *slot = claim.allowance.concurrent.map(|number| accounts.open(&claim.who, now).slots(number));
+        }
+        slots
     }
 
     /// Puts what a request has really used in the place of what it took. With how its claims stand then.
@@ -107,7 +104,7 @@ impl Accounts {
         match who {
             Who::User(user) => self.users.find(user),
             Who::Key(key) => self.keys.find(key),
-            Who::Model(alias) => self.models.get(alias),
+            Who::Model(alias, _) => self.models.get(alias),
             Who::All => Some(&self.all),
         }
     }
@@ -116,7 +113,7 @@ impl Accounts {
         match who {
             Who::User(user) => self.users.find_mut(user),
             Who::Key(key) => self.keys.find_mut(key),
-            Who::Model(alias) => self.models.get_mut(alias),
+            Who::Model(alias, _) => self.models.get_mut(alias),
             Who::All => Some(&mut self.all),
         }
     }
@@ -125,7 +122,7 @@ impl Accounts {
         match who {
             Who::User(user) => self.users.open(*user, now),
             Who::Key(key) => self.keys.open(*key, now),
-            Who::Model(alias) => self.models.entry(Arc::clone(alias)).or_default(),
+            Who::Model(alias, _) => self.models.entry(Arc::clone(alias)).or_default(),
             Who::All => &mut self.all,
         }
     }

@@ -5,16 +5,20 @@
 //! that it is one step for a store that others share, too. Of tokens it takes an estimate, which the [`Permit`] puts
 //! right when the truth is known. The permit is also the leave to run: it ends when it is dropped, whatever happened.
 //!
-//! `quota` is the arithmetic, `account` what one bearer of limits has used, `crowd` and `local` keep the accounts in
-//! memory. The room knows names and numbers; what a denial looks like on the wire is not its affair.
+//! `quota` is the arithmetic, `account` what one bearer of limits has used, `trial` whether that leaves room; `crowd` and
+//! `local` keep the accounts in memory, `remote` in Redis, for all replicas together. While Redis is away, memory takes
+//! over, with nothing used, or what has limits is refused. The room knows names and numbers; what a denial looks like
+//! on the wire is not its affair.
 
 mod account;
 mod crowd;
 mod local;
 mod permit;
 mod quota;
+mod remote;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,10 +27,15 @@ use arc_swap::ArcSwap;
 
 use crate::allowance::Allowance;
 use crate::config;
+use crate::config::OnStoreFailure;
+use crate::limits::account::Taken;
 use crate::limits::local::Local;
 use crate::limits::quota::Moment;
+use crate::limits::remote::Remote;
+use crate::redis::Redis;
 
 pub use permit::{Owed, Permit};
+pub use remote::Failures;
 
 /// How long a request waits for others to end, in the order in which they came, if too many run.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -132,6 +141,21 @@ pub struct Denied {
     pub standings: Standings,
 }
 
+/// Why a request does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A limit does not let it.
+    Denied(Denied),
+    /// Nobody knows whether one would: the store is away, and `limits.on_store_failure` is `deny`.
+    Unknown,
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
 /// Tokens that a request is thought to take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -152,6 +176,8 @@ pub struct Subject<'a> {
     pub key_limits: Option<Allowance>,
     /// The alias or pattern.
     pub alias: &'a Arc<str>,
+    /// Digest of the alias.
+    pub alias_digest: [u8; 16],
     /// Its limits.
     pub alias_limits: Option<Allowance>,
 }
@@ -167,7 +193,7 @@ struct Claim {
 enum Who {
     User([u8; 16]),
     Key([u8; 16]),
-    Model(Arc<str>),
+    Model(Arc<str>, [u8; 16]),
     All,
 }
 
@@ -181,15 +207,29 @@ pub struct Limits {
     /// When the counting began.
     began: Instant,
     store: Local,
+    /// Where it is counted while that is there.
+    remote: Option<Remote>,
+    on_store_failure: OnStoreFailure,
 }
 
 impl Limits {
     /// Nothing is used yet.
     pub fn new(settings: config::Limits, now: Instant) -> Self {
-        Self { settings: ArcSwap::from_pointee(settings), began: now, store: Local::default() }
+        Self {
+            on_store_failure: settings.on_store_failure,
+            settings: ArcSwap::from_pointee(settings),
+            began: now,
+            store: Local::default(),
+            remote: None,
+        }
     }
 
-    /// Goes by other numbers from now on; what has been used is used.
+    /// The limits of all replicas that use the same Redis and the same prefix, and agree on their digests.
+    pub fn in_redis(settings: config::Limits, now: Instant, redis: Arc<Redis>, prefix: String) -> Self {
+        Self { remote: Some(Remote::new(redis, prefix)), ..Self::new(settings, now) }
+    }
+
+    /// Goes by other numbers from now on; what has been used is used, and the store stays.
     pub fn renew(&self, settings: config::Limits) {
         self.settings.store(Arc::new(settings));
     }
@@ -209,18 +249,38 @@ impl Limits {
         subject: &Subject<'_>,
         cost: Cost,
         now: Instant,
-    ) -> Result<Option<(Permit, Standings)>, Denied> {
+    ) -> Result<Option<(Box<Permit>, Standings)>, Refusal> {
         let claims = self.claims(subject);
         if claims.iter().all(Option::is_none) {
             return Ok(None);
         }
+        if let Some(remote) = &self.remote {
+            // Boxed, so that who counts in memory does not carry the room that this takes.
+            match Box::pin(Permit::shared(self, remote, claims.clone(), cost)).await {
+                Ok(admitted) => return admitted.map(Some),
+                Err(_) if self.on_store_failure == OnStoreFailure::Deny => return Err(Refusal::Unknown),
+                Err(_) => {}
+            }
+        }
         let at = self.moment(now);
         let (standings, slots) = self.store.take(&claims, cost, at)?;
-        let mut permit = Permit::new(Arc::clone(self), claims, account::Taken { at, cost });
+        let mut permit = Box::new(Permit::new(Arc::clone(self), claims, Taken { at, cost }));
         if slots.iter().any(Option::is_some) {
             permit.wait_for(slots).await?;
         }
         Ok(Some((permit, standings)))
+    }
+
+    /// Says of the requests that run, to the other replicas, that they still do, for as long as it is polled.
+    pub async fn keep_running(&self) {
+        if let Some(remote) = &self.remote {
+            remote.keep_places().await;
+        }
+    }
+
+    /// How often the store could not be asked so far; `None` if that is memory.
+    pub fn failures(&self) -> Option<Failures> {
+        self.remote.as_ref().map(Remote::failures)
     }
 
     /// Forgets who has used nothing for long enough; to be called now and then.
@@ -249,7 +309,9 @@ impl Limits {
         [
             user.map(|user| claim(Who::User(user), settings.user)),
             key.map(|allowance| claim(Who::Key(subject.key), allowance)),
-            alias.map(|allowance| claim(Who::Model(Arc::clone(subject.alias)), allowance)),
+            alias.map(|allowance| {
+                claim(Who::Model(Arc::clone(subject.alias), subject.alias_digest), allowance)
+            }),
             all.map(|allowance| claim(Who::All, allowance)),
         ]
     }
@@ -264,7 +326,7 @@ impl Claim {
         match self.who {
             Who::User(_) => Rule::User,
             Who::Key(_) => Rule::Key,
-            Who::Model(_) => Rule::Model,
+            Who::Model(..) => Rule::Model,
             Who::All => Rule::All,
         }
     }

@@ -1,4 +1,5 @@
-//! The arithmetic of quotas. Pure: the moment is passed in, in nanoseconds since some beginning.
+//! The arithmetic of quotas. Pure: the moment is passed in, in nanoseconds since some beginning. `remote.lua` has the same
+//! for Redis, which counts in microseconds.
 //!
 //! Requests flow: one comes back after each share of the period, and `burst` of them may be used at once (GCRA, which
 //! is governor's; the state is kept here, so that it can be forgotten and given back). Tokens are counted in windows
@@ -18,6 +19,9 @@ use governor::state::direct::NotKeyed;
 
 /// A moment: nanoseconds since the beginning of the counting.
 pub(super) type Moment = u64;
+
+/// In nanoseconds.
+pub(super) const MICROSECOND: u64 = 1000;
 
 /// So many in so much time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +44,10 @@ pub(super) struct Level {
 }
 
 impl Quota {
-    /// The time after which one more may come. Rounded up: rather too few than too many.
-    fn interval(self) -> u64 {
-        self.period.div_ceil(u64::from(self.limit.get()))
+    /// The time after which one more may come. Rounded up, to the microseconds of Redis' clock: rather too few than too
+    /// many.
+    pub(super) fn interval(self) -> u64 {
+        self.period.div_ceil(u64::from(self.limit.get())).next_multiple_of(MICROSECOND)
     }
 }
 
@@ -54,6 +59,11 @@ pub(super) struct Flow {
 }
 
 impl Flow {
+    /// One that is whole at this moment.
+    pub(super) fn whole_at(whole: Moment) -> Self {
+        Self { whole }
+    }
+
     /// Takes one request, or says after how many nanoseconds one would pass.
     pub(super) fn take(&mut self, quota: Quota, now: Moment) -> Result<(), u64> {
         let interval = Duration::from_nanos(quota.interval());
@@ -130,6 +140,11 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// One of which so much is used, until it ends.
+    pub(super) fn used_until(used: u64, ends: Moment) -> Self {
+        Self { used, ends }
+    }
+
     /// Takes so many tokens, at most a whole window's, or says after how many nanoseconds they would pass.
     pub(super) fn take(&mut self, quota: Quota, tokens: u64, now: Moment) -> Result<(), u64> {
         let held = held(quota, tokens);

@@ -38,7 +38,10 @@ impl Scene {
     fn new(user: Allowance, key: Allowance, all: Allowance) -> Self {
         let now = Instant::now();
         Self {
-            limits: Arc::new(Limits::new(config::Limits { all, key, user }, now)),
+            limits: Arc::new(Limits::new(
+                config::Limits { all, key, user, ..config::Limits::default() },
+                now,
+            )),
             now,
             // Whoever waits in vain does so in no time.
             runtime: Builder::new_current_thread().enable_time().start_paused(true).build().unwrap(),
@@ -52,19 +55,30 @@ impl Scene {
             key: [key; 16],
             key_limits: None,
             alias: &self.alias,
+            alias_digest: [0; 16],
             alias_limits: None,
         }
     }
 
-    fn admit(&self, subject: &Subject<'_>, tokens: u64) -> Result<(Permit, Standings), Denied> {
-        let cost = Cost { prompt: 0, total: tokens };
+    fn admit(&self, subject: &Subject<'_>, tokens: u64) -> Result<(Box<Permit>, Standings), Denied> {
+        self.admit_of(subject, Cost { prompt: 0, total: tokens })
+    }
+
+    fn admit_of(&self, subject: &Subject<'_>, cost: Cost) -> Result<(Box<Permit>, Standings), Denied> {
         let admitted = self.runtime.block_on(self.limits.admit(subject, cost, self.now));
-        admitted.map(|admitted| admitted.unwrap())
+        admitted.map(|admitted| admitted.unwrap()).map_err(|refusal| match refusal {
+            Refusal::Denied(denied) => denied,
+            Refusal::Unknown => panic!("memory is never away"),
+        })
+    }
+
+    fn settle(&self, permit: Box<Permit>, tokens: u64) -> Standings {
+        self.runtime.block_on(permit.settle(tokens, self.now)).unwrap()
     }
 
     /// A request that takes all that was thought.
     fn spend(&self, subject: &Subject<'_>, tokens: u64) -> Result<Standings, Denied> {
-        self.admit(subject, tokens).map(|(permit, _)| permit.settle(tokens, self.now))
+        self.admit(subject, tokens).map(|(permit, _)| self.settle(permit, tokens))
     }
 }
 
@@ -155,18 +169,18 @@ fn an_estimate_is_put_right_both_ways() {
     let subject = scene.subject(1, 1);
     let (permit, standings) = scene.admit(&subject, 80).unwrap();
     assert_eq!(left(standings), 20);
-    assert_eq!(left(permit.settle(30, scene.now)), 70);
+    assert_eq!(left(scene.settle(permit, 30)), 70);
     let (permit, _) = scene.admit(&subject, 10).unwrap();
-    assert_eq!(left(permit.settle(65, scene.now)), 5);
+    assert_eq!(left(scene.settle(permit, 65)), 5);
     // More than a whole minute has waits until nothing else is used.
     let denied = scene.admit(&subject, 5000).unwrap_err();
     assert_eq!(wait_of(&denied), MINUTE);
     assert!(matches!(denied.cause, Cause::Exhausted { requested: 5000, used: 95, .. }), "{denied:?}");
     let fresh = scene.subject(1, 2);
-    assert_eq!(left(scene.admit(&fresh, 5000).unwrap().0.settle(1, scene.now)), 99);
+    assert_eq!(left(scene.settle(scene.admit(&fresh, 5000).unwrap().0, 1)), 99);
     // But a prompt that is too large by itself never fits.
     let cost = Cost { prompt: 101, total: 200 };
-    let denied = scene.runtime.block_on(scene.limits.admit(&fresh, cost, scene.now)).unwrap_err();
+    let denied = scene.admit_of(&fresh, cost).unwrap_err();
     let unit = Unit::TokensPerMinute;
     assert_eq!(denied.cause, Cause::TooLarge { unit, limit: 100, requested: 200 });
 }
@@ -290,11 +304,18 @@ fn passed_by_threads(scene: &Scene, each: usize, tokens: u64) -> usize {
     let ask = move || {
         let runtime = Builder::new_current_thread().build().unwrap();
         let who = [1; 16];
-        let subject = Subject { user: Some(who), key: who, key_limits: None, alias, alias_limits: None };
+        let subject = Subject {
+            user: Some(who),
+            key: who,
+            key_limits: None,
+            alias,
+            alias_digest: who,
+            alias_limits: None,
+        };
         let cost = Cost { prompt: 0, total: tokens };
         let passes = |()| match runtime.block_on(limits.admit(&subject, cost, now)) {
             Ok(admitted) => {
-                admitted.unwrap().0.settle(10, now);
+                runtime.block_on(admitted.unwrap().0.settle(10, now)).unwrap();
                 true
             }
             Err(_) => false,
@@ -335,7 +356,7 @@ fn sixty_four_threads_that_think_too_much_leave_all_the_rest() {
     let subject = scene.subject(1, 1);
     let after = (passed..).take_while(|_| match scene.admit(&subject, 40) {
         Ok((permit, _)) => {
-            permit.settle(10, scene.now);
+            scene.settle(permit, 10);
             true
         }
         Err(_) => false,

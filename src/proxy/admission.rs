@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::catalog::Route;
-use crate::limits::{Cost, Subject};
+use crate::limits::{Cost, Refusal, Subject};
 use crate::openai::Error;
 use crate::openai::usage::estimate_tokens;
 use crate::proxy::exchange::Exchange;
@@ -47,6 +47,7 @@ pub(super) async fn admit(
         key: caller.digest,
         key_limits: caller.limits,
         alias: &route.alias,
+        alias_digest: route.limits.map_or([0; 16], |_| shared.fingerprinter.digest(route.alias.as_bytes())),
         alias_limits: route.limits,
     };
     let prompt = estimate_tokens(prompt_bytes);
@@ -60,16 +61,18 @@ pub(super) async fn admit(
     };
     match admitted {
         Ok(Some((permit, standings))) => {
-            exchange.permit = Some(Box::new(permit));
+            exchange.permit = Some(permit);
             exchange.standings = standings;
             Ok(())
         }
         Ok(None) => Ok(()),
-        Err(denied) => {
-            shared.metrics.denied(denied.rule.as_str());
-            // Who is denied is told how the limits stand, too.
-            exchange.standings = denied.standings;
-            Err(error::denied(&denied, model))
+        Err(refusal) => {
+            if let Refusal::Denied(denied) = &refusal {
+                shared.metrics.denied(denied.rule.as_str());
+                // Who is denied is told how the limits stand, too.
+                exchange.standings = denied.standings;
+            }
+            Err(error::refused(&refusal, model))
         }
     }
 }

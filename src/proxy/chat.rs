@@ -71,7 +71,7 @@ impl Call {
                 let concluded = self.conclude(reply).await;
                 let (usage, source) = concluded.usage;
                 let body = completion(&self.ask.model, &[concluded.as_choice()], usage);
-                self.exchange.complete(usage, source, usage.total_tokens());
+                self.exchange.complete(usage, source, usage.total_tokens()).await;
                 Ok(Answer::Plain { exchange: self.exchange, body })
             }
             Err(error) => Err(self.refuse(error)),

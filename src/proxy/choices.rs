@@ -39,7 +39,7 @@ pub(super) async fn answer(first: Call) -> Result<Answer, Box<Refused>> {
     let model = calls.first().map_or("", |call| &call.ask.model);
     let body = completion(model, &choices, usage);
     absorb(&mut exchange, calls);
-    exchange.complete(usage, source, spent);
+    exchange.complete(usage, source, spent).await;
     Ok(Answer::Plain { exchange, body })
 }
 
@@ -127,7 +127,7 @@ impl Choices {
             if let Some(end) = end {
                 self.note(*end);
                 if self.running == 0 {
-                    self.close(&mut events);
+                    self.close(&mut events).await;
                 }
             }
             if !events.is_empty() {
@@ -146,14 +146,14 @@ impl Choices {
     }
 
     /// The end of the stream: a true one only if every answer has ended well.
-    fn close(&mut self, out: &mut Vec<u8>) {
+    async fn close(&mut self, out: &mut Vec<u8>) {
         if let Some(error) = &self.broken {
             self.exchange.broke(error);
             error_event(error, out);
             return;
         }
         let (usage, source, spent) = translate::reply::total(self.usages.drain(..));
-        self.exchange.complete(usage, source, spent);
+        self.exchange.complete(usage, source, spent).await;
         self.writer.done(usage, out);
     }
 }

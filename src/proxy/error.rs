@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::chipp::{ErrorKind, Failure};
 use crate::config::Fault;
-use crate::limits::{self, Denied, Unit};
+use crate::limits::{self, Denied, Refusal, Unit};
 use crate::openai::Error;
 use crate::openai::error::{Exhausted, Period};
 use crate::session::Unavailable;
@@ -47,8 +47,19 @@ pub(super) fn unavailable(unavailable: Unavailable) -> Error {
 /// When somebody who found too many running may try again: nobody knows when one of them ends.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
+/// When somebody may try again whose limits nobody can look up.
+const UNKNOWN_WAIT: Duration = Duration::from_secs(1);
+
+/// The error for a request that may not pass.
+pub(super) fn refused(refusal: &Refusal, model: &str) -> Error {
+    match refusal {
+        Refusal::Denied(told) => denied(told, model),
+        Refusal::Unknown => Error::limits_unavailable(UNKNOWN_WAIT),
+    }
+}
+
 /// The error for a request over a limit.
-pub(super) fn denied(denied: &Denied, model: &str) -> Error {
+fn denied(denied: &Denied, model: &str) -> Error {
     let period = |unit| match unit {
         Unit::RequestsPerMinute | Unit::TokensPerMinute => Period::Minute,
         Unit::RequestsPerDay | Unit::TokensPerDay => Period::Day,

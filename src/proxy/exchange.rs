@@ -113,12 +113,14 @@ impl Exchange {
 
     /// The answer is complete: that is for the log and the limits, which have no more to do with the request then.
     /// `spent`: tokens of all calls together, of which the client's usage counts the prompt once.
-    pub(super) fn complete(&mut self, usage: Usage, source: UsageSource, spent: u64) {
+    pub(super) async fn complete(&mut self, usage: Usage, source: UsageSource, spent: u64) {
         self.usage = Some(source);
         self.record.tokens = Some((usage.prompt_tokens, usage.completion_tokens));
         self.record.end = End::Complete;
-        if let Some(permit) = self.permit.take() {
-            self.standings = permit.settle(spent, Instant::now());
+        if let Some(permit) = self.permit.take()
+            && let Some(standings) = permit.settle(spent, Instant::now()).await
+        {
+            self.standings = standings;
         }
     }
 

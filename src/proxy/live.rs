@@ -232,10 +232,10 @@ impl Live {
     }
 
     /// Ends the stream, of which this is the only answer.
-    pub(super) fn close(&mut self, end: End, out: &mut Vec<u8>) {
+    pub(super) async fn close(&mut self, end: End, out: &mut Vec<u8>) {
         match end {
             Ok((usage, source)) => {
-                self.call.exchange.complete(usage, source, usage.total_tokens());
+                self.call.exchange.complete(usage, source, usage.total_tokens()).await;
                 self.writer.done(usage, out);
             }
             Err(error) => {

@@ -15,6 +15,7 @@ mod live;
 mod persist;
 mod plan;
 mod recover;
+mod replicas;
 mod source;
 mod stream;
 mod tokens;
@@ -30,10 +31,11 @@ pub use caller::Caller;
 pub use exchange::{Exchange, Head, Hints, Refused, SessionWish};
 pub use stream::Frames;
 
-use crate::config::{Config, SessionStore};
+use crate::config::{Config, LimitsStore, SessionStore};
 use crate::limits::Limits;
 use crate::openai;
-use crate::redis::{OpenError, Redis};
+use crate::proxy::replicas::{Replicas, is_shared};
+use crate::redis::OpenError;
 use crate::session::{Fingerprinter, Local, Remote, Store};
 use crate::telemetry::Metrics;
 use crate::upstream;
@@ -50,8 +52,8 @@ pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
     /// The sessions that are known.
     pub sessions: Arc<Store>,
-    /// What is shared with other replicas, if anything is.
-    pub redis: Option<Arc<Redis>>,
+    /// What the replicas have in common, if they have.
+    pub replicas: Option<Replicas>,
     /// The key of all hashes.
     pub fingerprinter: Fingerprinter,
     /// The limits' buckets.
@@ -98,26 +100,32 @@ impl Shared {
         openai::tokens::load();
         let apps = config.models.routes().map(|route| (&route.app, &route.alias));
         let breakers = Breakers::new(config.upstream.breaker, apps);
+        let now = Instant::now();
+        let replicas = config.redis.as_ref().filter(|_| is_shared(&config));
+        let replicas = replicas.map(|settings| Replicas::open(settings, &config)).transpose()?;
         let settings = &config.sessions;
-        let limits = config.limits;
-        let (sessions, redis) = match &config.redis {
-            Some(at) if settings.store == SessionStore::Redis => {
-                let redis = Arc::new(Redis::open(&at.url, at.timeout)?);
-                let remote = Remote::new(Arc::clone(&redis), at.prefix.clone(), settings.ttl);
-                (Store::Redis(remote), Some(redis))
+        let sessions = match &replicas {
+            Some(with) if settings.store == SessionStore::Redis => {
+                Store::Redis(Remote::new(Arc::clone(&with.redis), with.prefix.clone(), settings.ttl))
             }
-            _ => (Store::Memory(Local::new(settings.ttl, settings.capacity)), None),
+            _ => Store::Memory(Local::new(settings.ttl, settings.capacity)),
+        };
+        let limits = match &replicas {
+            Some(with) if config.limits.store == LimitsStore::Redis => {
+                Limits::in_redis(config.limits, now, Arc::clone(&with.redis), with.prefix.clone())
+            }
+            _ => Limits::new(config.limits, now),
         };
         let mut metrics = Metrics::new();
-        if redis.is_some() {
+        if replicas.is_some() {
             metrics.show_redis();
         }
         Ok(Self {
             sessions: Arc::new(sessions),
-            redis,
-            retries: Budget::new(Instant::now()),
+            replicas,
+            retries: Budget::new(now),
             fingerprinter: Fingerprinter::random()?,
-            limits: Arc::new(Limits::new(limits, Instant::now())),
+            limits: Arc::new(limits),
             metrics: Arc::new(metrics),
             running: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -152,20 +160,24 @@ impl Shared {
 
     /// Keeps Redis connected, if there is one, for as long as it is polled: on a runtime that outlives the workers.
     pub async fn keep_redis(&self) {
-        if let (Some(redis), Store::Redis(sessions)) = (&self.redis, &*self.sessions) {
-            redis.keep(async |link| sessions.agree(link, &self.fingerprinter).await).await;
+        if let Some(replicas) = &self.replicas {
+            tokio::join!(replicas.keep(&self.fingerprinter), self.limits.keep_running());
         }
     }
 
     /// The counters as text, with those that are not counted as they happen.
     pub fn render_metrics(&self) -> String {
-        if let Some(redis) = &self.redis {
-            self.metrics.redis_up(redis.is_up());
+        if let Some(replicas) = &self.replicas {
+            self.metrics.redis_up(replicas.are_reached());
         }
         if let Store::Redis(sessions) = &*self.sessions {
             let failures = sessions.failures();
             self.metrics.session_store_failures("take", failures.takes);
             self.metrics.session_store_failures("put", failures.puts);
+        }
+        if let Some(failures) = self.limits.failures() {
+            self.metrics.limit_store_failures("take", failures.takes);
+            self.metrics.limit_store_failures("correct", failures.corrections);
         }
         self.metrics.render()
     }

@@ -89,7 +89,7 @@ impl Voices {
             Self::One(live) => {
                 let mut out = live.next().await?;
                 if let Some(end) = live.take_end() {
-                    live.close(end, &mut out);
+                    live.close(end, &mut out).await;
                 }
                 Some(out)
             }

@@ -35,7 +35,7 @@ impl Redis {
 
     /// Connects, for ever.
     #[expect(clippy::unused_async, reason = "it is one where Redis is built in")]
-    pub async fn keep(&self, _greet: impl AsyncFn(&Link) -> Result<(), Down>) {
+    pub async fn keep(&self, _greet: impl AsyncFn(&Link) -> Result<(), Down>, _without: &str) {
         match *self {}
     }
 }

@@ -86,8 +86,9 @@ impl Redis {
     }
 
     /// Connects, and connects again, for as long as it is polled. Each connection is greeted before anybody gets it,
-    /// and every few seconds after that; one whose greeting fails is given up.
-    pub async fn keep(&self, greet: impl AsyncFn(&Link) -> Result<(), Down>) {
+    /// and every few seconds after that; one whose greeting fails is given up. What it means that Redis is away is said
+    /// in the log in the words of `without`.
+    pub async fn keep(&self, greet: impl AsyncFn(&Link) -> Result<(), Down>, without: &str) {
         let mut wait = FIRST_WAIT;
         let mut is_told_away = false;
         for number in 0.. {
@@ -102,7 +103,7 @@ impl Redis {
             };
             if !is_told_away {
                 is_told_away = true;
-                tracing::warn!(reason = %down, "Redis is away; requests are served without it");
+                tracing::warn!(reason = %down, without, "Redis is away");
             }
             sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);

@@ -17,6 +17,7 @@
 //!
 //! The room knows Chipp's messages, not OpenAI's, and nothing of HTTP.
 
+mod agreement;
 mod fingerprint;
 mod local;
 mod memory;
@@ -26,6 +27,7 @@ mod slot;
 mod store;
 mod turn;
 
+pub use agreement::Agreement;
 pub use fingerprint::{Fingerprinter, Head, History, Scope, ScopeParts};
 pub use local::Local;
 pub use memory::Memory;

@@ -3,23 +3,16 @@
 //! One list for each head, the youngest session at its end, each with the time at which it expires by Redis' clock.
 //! Taking and putting are one script, and one round trip, each. What cannot be reached is not there, and what
 //! cannot be put is forgotten: a request is served in any case, and its history replayed.
-//!
-//! The replicas agree on one key for their hashes, which lies in Redis too. It belongs to one run of the server:
-//! a Redis that comes back from a snapshot, or a replica of it that is promoted, may hold sessions as they were
-//! before somebody took them and went on. Under a new key nobody finds those.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::ids::ChatSessionId;
-use crate::redis::{Down, Link, Redis, Reply, Script};
+use crate::redis::{Redis, Reply, Script};
+use crate::session::Head;
 use crate::session::memory::MAX_PER_HEAD;
 use crate::session::remote_slots::Scripts;
-use crate::session::{Fingerprinter, Head};
-
-/// How much longer than a session the key of the hashes lives, when no replica is there to look after it.
-const KEY_OUTLIVES: Duration = Duration::from_secs(60);
 
 /// `KEYS`: lists, those to be preferred first. The number of the list and a session of it, or nothing.
 const TAKE: &str = r"
@@ -59,13 +52,6 @@ end
 return true
 ";
 
-/// `KEYS[1]`: where the key is; `ARGV`: what to put there if there is none, how many seconds it lives.
-const AGREE: &str = r"
-local key = redis.call('GET', KEYS[1]) or ARGV[1]
-redis.call('SET', KEYS[1], key, 'EX', ARGV[2])
-return key
-";
-
 /// Sessions by head, in Redis.
 #[derive(Debug)]
 pub struct Remote {
@@ -74,10 +60,7 @@ pub struct Remote {
     ttl: Duration,
     take: Script,
     put: Script,
-    agree: Script,
     pub(super) slots: Scripts,
-    /// The run of the server whose key is used.
-    run: Mutex<Option<String>>,
     failed_takes: AtomicU64,
     failed_puts: AtomicU64,
 }
@@ -100,9 +83,7 @@ impl Remote {
             ttl,
             take: Script::new(TAKE),
             put: Script::new(PUT),
-            agree: Script::new(AGREE),
             slots: Scripts::new(),
-            run: Mutex::new(None),
             failed_takes: AtomicU64::new(0),
             failed_puts: AtomicU64::new(0),
         }
@@ -144,37 +125,6 @@ impl Remote {
         }
     }
 
-    /// Takes over the key that the other replicas use, or makes them use ours. To be done before sessions are taken
-    /// from a server, and now and then: a server that has lost its keys gets this one again.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn agree(&self, link: &Link, fingerprinter: &Fingerprinter) -> Result<(), Down> {
-        let run = link.server_run().await?;
-        let is_known = self.run().as_ref() == Some(&run);
-        let proposed = if is_known { fingerprinter.key() } else { random_key()? };
-        let seconds = (self.ttl + KEY_OUTLIVES).as_secs().to_string();
-        let key = format!("{}:fingerprint-key:{run}", self.prefix);
-        let args = [hex(&proposed), seconds];
-        let args: Vec<&[u8]> = args.iter().map(String::as_bytes).collect();
-        let Reply::Text(agreed) = link.run(&self.agree, &[key], &args).await? else {
-            return Err(Down::new("has something odd for a fingerprint key"));
-        };
-        let agreed = unhex(&agreed).ok_or_else(|| Down::new("has something odd for a fingerprint key"))?;
-        fingerprinter.adopt(agreed);
-        if !is_known && run.is_empty() {
-            tracing::warn!(
-                "Redis does not tell its run_id: after a restart from a snapshot, sessions may be stale"
-            );
-        }
-        *self.run() = Some(run);
-        Ok(())
-    }
-
-    fn run(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.run.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn key_of(&self, head: Head) -> String {
         self.key("session", head)
     }
@@ -214,12 +164,6 @@ fn read_taken(reply: Reply) -> Option<(usize, ChatSessionId)> {
     Some((place, ChatSessionId::parse(std::str::from_utf8(session).ok()?)?))
 }
 
-fn random_key() -> Result<[u8; blake3::KEY_LEN], Down> {
-    let mut key = [0; blake3::KEY_LEN];
-    getrandom::fill(&mut key).map_err(|_| Down::new("is of no use: the system gives no randomness"))?;
-    Ok(key)
-}
-
 pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     push_hex(bytes, &mut text);
@@ -229,9 +173,4 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 fn push_hex(bytes: &[u8], text: &mut String) {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
-}
-
-fn unhex(digits: &[u8]) -> Option<[u8; blake3::KEY_LEN]> {
-    let hash = blake3::Hash::from_hex(digits).ok()?;
-    Some(*hash.as_bytes())
 }

@@ -33,6 +33,7 @@ pub struct Metrics {
     pub fallbacks: Counter,
     redis_up: Gauge,
     session_store_failures: Family<OperationLabels, Counter>,
+    limit_store_failures: Family<OperationLabels, Counter>,
     certificate_reloads: Family<ResultLabels, Counter>,
     config_reloads: Family<ResultLabels, Counter>,
     config_is_good: Gauge,
@@ -156,6 +157,7 @@ impl Metrics {
             fallbacks: Counter::default(),
             redis_up: Gauge::default(),
             session_store_failures: Family::default(),
+            limit_store_failures: Family::default(),
             certificate_reloads,
             config_reloads: Family::default(),
             config_is_good: Gauge::default(),
@@ -234,6 +236,11 @@ impl Metrics {
             "Times that Redis could not be asked for a session, or told of one",
             self.session_store_failures.clone(),
         );
+        registry.register(
+            "limit_store_failures",
+            "Times that Redis could not be asked for the limits, or told what was used of them",
+            self.limit_store_failures.clone(),
+        );
     }
 
     /// One request has been answered.
@@ -283,6 +290,12 @@ impl Metrics {
     /// How often the session store has failed so far.
     pub fn session_store_failures(&self, operation: &'static str, so_far: u64) {
         let counter = self.session_store_failures.get_or_create(&OperationLabels { operation });
+        counter.inner().store(so_far, Ordering::Relaxed);
+    }
+
+    /// How often the limits' store has failed so far.
+    pub fn limit_store_failures(&self, operation: &'static str, so_far: u64) {
+        let counter = self.limit_store_failures.get_or_create(&OperationLabels { operation });
         counter.inner().store(so_far, Ordering::Relaxed);
     }
 

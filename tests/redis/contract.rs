@@ -39,15 +39,15 @@ impl Kind for InMemory {
     }
 }
 
-struct InRedis {
-    server: Server,
-    redis: Arc<Redis>,
+pub struct InRedis {
+    pub server: Server,
+    pub redis: Arc<Redis>,
     prefix: &'static str,
     stop: CancellationToken,
 }
 
 impl InRedis {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let server = Server::start();
         let redis = Arc::new(Redis::open(&Secret::new(server.url()), PATIENCE).unwrap());
         let stop = CancellationToken::new();
@@ -57,7 +57,7 @@ impl InRedis {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 tokio::select! {
-                    () = keeper.keep(async |_| Ok(())) => {}
+                    () = keeper.keep(async |_| Ok(()), "") => {}
                     () = until.cancelled() => {}
                 }
             });

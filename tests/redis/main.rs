@@ -1,4 +1,5 @@
-//! Sessions that several replicas share: what both stores have to do, and proxies on a real Redis that comes and goes.
+//! Sessions and limits that several replicas share: what both stores have to do, and proxies on a real Redis that comes
+//! and goes.
 //!
 //! What needs a `redis-server` is left out by `cargo test`, and run by `cargo test --test redis -- --ignored`, as
 //! `tests/run` does.
@@ -6,11 +7,15 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    unreachable_pub,
     clippy::indexing_slicing,
     reason = "test code outside of test functions"
 )]
 
 mod contract;
+mod limits;
+mod limits_in_redis;
+mod limits_of_replicas;
 mod replicas;
 mod slots;
 #[path = "../support/mod.rs"]

@@ -157,6 +157,15 @@ impl Proxy {
         Answer { status: response.status().as_u16(), headers: response.headers().clone(), text, json }
     }
 
+    /// Asks any address for an answer to a body.
+    pub fn post_url(&self, url: &str, body: &Value) -> Answer {
+        let request = self.agent.post(url).header("content-type", "application/json");
+        let mut response = request.send(body.to_string()).expect("an answer");
+        let text = response.body_mut().read_to_string().expect("a body of text");
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status: response.status().as_u16(), headers: response.headers().clone(), text, json }
+    }
+
     /// What `/readyz` says.
     pub fn readiness(&self) -> Value {
         let answer = self.get_url(&format!("http://{}/readyz", self.admin), &[]);

@@ -4,15 +4,20 @@ use std::num::NonZeroU32;
 
 use super::reader::Reader;
 use crate::allowance::Allowance;
-use crate::config::Limits;
-use crate::config::choice::{LimitsStore, OnStoreFailure};
 use crate::config::raw::{RawLimits, RawRule};
+use crate::config::{Limits, LimitsStore, OnStoreFailure};
+use crate::redis;
 
 pub(super) fn check(reader: &mut Reader<'_>, raw: &RawLimits) -> Limits {
-    reader.value::<LimitsStore>("limits.store", raw.store.as_ref());
-    reader.value::<OnStoreFailure>("limits.on_store_failure", raw.on_store_failure.as_ref());
+    let store = reader.value("limits.store", raw.store.as_ref()).or(LimitsStore::Memory);
+    if store == LimitsStore::Redis && !redis::IS_BUILT_IN {
+        reader.problem("limits.store", "`redis` is not part of this build (feature `redis`); use `memory`");
+    }
+    let on_store_failure = reader.value("limits.on_store_failure", raw.on_store_failure.as_ref());
     let mut of = |path, raw: &Option<RawRule>| allowance(reader, path, raw.as_ref()).unwrap_or_default();
     Limits {
+        store,
+        on_store_failure: on_store_failure.or(OnStoreFailure::Local),
         all: of("limits.all", &raw.all),
         key: of("limits.key", &raw.key),
         user: of("limits.user", &raw.user),

@@ -5,7 +5,7 @@ use super::environment::Environment;
 use super::problem::{Problem, Problems};
 use super::raw::{RawConfig, RawParameters, RawTelemetry};
 use super::sources::Sources;
-use super::{Config, LogFormat, LogLevel, Telemetry};
+use super::{Config, LimitsStore, LogFormat, LogLevel, SessionStore, Telemetry};
 use crate::translate::request::{OnParameter, Parameters};
 
 mod auth;
@@ -39,7 +39,12 @@ pub(super) fn check(
     let auth = auth::check(&mut reader, &raw_auth, mode, &raw_models);
     let sessions = sessions::check(&mut reader, &raw.sessions.unwrap_or_default());
     let limits = limits::check(&mut reader, &raw.limits.unwrap_or_default());
-    let redis = redis::check(&mut reader, &raw.redis.unwrap_or_default(), sessions.store);
+    let needs_redis = match (sessions.store, limits.store) {
+        (SessionStore::Redis, _) => Some("sessions.store: redis"),
+        (SessionStore::Memory, LimitsStore::Redis) => Some("limits.store: redis"),
+        (SessionStore::Memory, LimitsStore::Memory) => None,
+    };
+    let redis = redis::check(&mut reader, &raw.redis.unwrap_or_default(), needs_redis);
     let parameters = parameters(&mut reader, &raw.parameters.unwrap_or_default());
     let telemetry = telemetry(&mut reader, &raw.telemetry.unwrap_or_default());
     reader.finish()?;

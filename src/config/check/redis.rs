@@ -6,16 +6,16 @@ use std::time::Duration;
 use url::Url;
 
 use super::reader::{Read, Reader};
+use crate::config::Redis;
 use crate::config::raw::RawRedis;
-use crate::config::{Redis, SessionStore};
 
 const PREFIX: &str = "chipp-proxy";
 const MAX_PREFIX_BYTES: usize = 100;
 const TIMEOUT: Duration = Duration::from_millis(100);
 const TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
 
-/// Checks the section; `None` if there is no URL in it, which is a problem only if something is kept there.
-pub(super) fn check(reader: &mut Reader<'_>, raw: &RawRedis, sessions: SessionStore) -> Option<Redis> {
+/// Checks the section; `None` if there is no URL in it, which is a problem only if a setting `needs` it.
+pub(super) fn check(reader: &mut Reader<'_>, raw: &RawRedis, needs: Option<&str>) -> Option<Redis> {
     let url = reader.secret("redis", "url", raw.url.as_ref(), raw.url_file.as_ref());
     let prefix = reader.value("redis.prefix", raw.prefix.as_ref()).or(PREFIX.into());
     if prefix.len() > MAX_PREFIX_BYTES || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -27,9 +27,8 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawRedis, sessions: SessionSt
         Read::Good(url) => url,
         Read::Bad => return None,
         Read::Absent => {
-            if sessions == SessionStore::Redis {
-                let message =
-                    "is needed with `sessions.store: redis`; write it like `redis://127.0.0.1:6379`";
+            if let Some(setting) = needs {
+                let message = format!("is needed with `{setting}`; write it like `redis://127.0.0.1:6379`");
                 reader.problem("redis.url", message);
             }
             return None;

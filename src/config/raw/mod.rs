@@ -13,10 +13,12 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::choice::{LimitsStore, Mode, OnStoreFailure};
+use super::choice::Mode;
 use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff, Origin};
 use super::written::{List, Written};
-use super::{EmptyReply, LearnSession, LogFormat, LogLevel, SessionStore, Strategy};
+use super::{
+    EmptyReply, LearnSession, LimitsStore, LogFormat, LogLevel, OnStoreFailure, SessionStore, Strategy,
+};
 use crate::secret::Secret;
 use crate::translate::request::OnParameter;
 
@@ -209,9 +211,10 @@ pub(crate) struct RawSessions {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct RawLimits {
-    /// `memory`; `redis` is not supported yet. Default: memory.
+    /// `memory`: each process counts by itself; `redis`: all replicas together, see `redis`. Default: memory.
     pub store: Option<Written<LimitsStore>>,
-    /// When the store is away: `local` counts here, `deny` refuses. Default: local.
+    /// While Redis is away, with `store: redis`: `local` (each process counts by itself) or `deny` (what has limits is
+    /// refused with a 503). Default: local.
     pub on_store_failure: Option<Written<OnStoreFailure>>,
     /// Over all callers.
     pub all: Option<RawRule>,
@@ -231,7 +234,7 @@ pub(crate) struct RawRedis {
     pub url_file: Option<Written<PathBuf>>,
     /// What its keys begin with. Default: chipp-proxy.
     pub prefix: Option<Written<String>>,
-    /// How long one call may take; then the request goes on without. Default: 100ms.
+    /// How long one call may take; then it is away. Default: 100ms.
     pub timeout: Option<Written<Duration>>,
 }
 

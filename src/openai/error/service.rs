@@ -217,6 +217,17 @@ impl Error {
         .retry_after(wait)
     }
 
+    /// 503: whether a limit lets the request through cannot be found out now.
+    pub fn limits_unavailable(wait: Duration) -> Self {
+        Self::new(
+            503,
+            ErrorType::Server,
+            Some("limits_unavailable"),
+            "The server cannot look up your limits at the moment. Please try again later.",
+        )
+        .retry_after(wait)
+    }
+
     /// 503: the proxy is about to stop.
     pub fn shutting_down() -> Self {
         Self::new(

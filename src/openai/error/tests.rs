@@ -43,6 +43,7 @@ fn table() -> Vec<Row> {
         (Error::empty_reply(), 502, "api_error", None, Some("empty_reply")),
         (Error::upstream_auth_failed(), 502, "api_error", None, Some("upstream_auth_failed")),
         (Error::overloaded(second), 503, "server_error", None, Some("overloaded")),
+        (Error::limits_unavailable(second), 503, "server_error", None, Some("limits_unavailable")),
         (Error::shutting_down(), 503, "server_error", None, Some("shutting_down")),
         (Error::upstream_timeout(), 504, "api_error", None, Some("upstream_timeout")),
     ]
