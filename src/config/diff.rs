@@ -9,6 +9,8 @@ const RESTART: &[&str] = &[
     "server.admin",
     "server.workers",
     "server.tls",
+    "server.timeouts.head",
+    "server.timeouts.keep_alive",
     "upstream.base_url",
     "upstream.timeouts.connect",
     "upstream.timeouts.first_byte",
@@ -48,6 +50,8 @@ impl Config {
         wanted.server.admin = self.server.admin;
         wanted.server.workers = self.server.workers;
         wanted.server.tls.clone_from(&self.server.tls);
+        wanted.server.timeouts.head = self.server.timeouts.head;
+        wanted.server.timeouts.keep_alive = self.server.timeouts.keep_alive;
         wanted.upstream.base_url.clone_from(&self.upstream.base_url);
         wanted.upstream.timeouts.connect = self.upstream.timeouts.connect;
         wanted.upstream.timeouts.first_byte = self.upstream.timeouts.first_byte;
@@ -136,14 +140,14 @@ mod tests {
     #[test]
     fn what_needs_a_restart_keeps_its_value() {
         let new = format!(
-            "{OLD}server: {{listen: '127.0.0.1:1', admin: off, workers: 3, drain: 1s}}\n\
+            "{OLD}server: {{listen: '127.0.0.1:1', admin: off, workers: 3, drain: 1s, timeouts: {{head: 1s, body: 2s, keep_alive: 3s}}}}\n\
              upstream: {{base_url: 'http://x', reuse_connections: false, timeouts: {{connect: 1s, first_byte: 2s, idle: 3s, total: 9s}}}}\n\
              sessions: {{store: redis, ttl: 1h, capacity: 7}}\nlimits: {{store: redis, on_store_failure: deny}}\nredis: {{url: 'redis://x'}}\ntelemetry: {{log: pretty}}\n"
         );
         let (old, new) = (config(OLD), config(&new));
         let (config, changed) = old.renewed(new);
-        assert_eq!(changed.live, ["server.drain", "upstream.timeouts.total"]);
-        assert_eq!(changed.restart.len(), 15, "{changed:?}");
+        assert_eq!(changed.live, ["server.drain", "server.timeouts.body", "upstream.timeouts.total"]);
+        assert_eq!(changed.restart.len(), 17, "{changed:?}");
         assert!(changes(&old, &config).restart.is_empty());
         assert_eq!(changes(&old, &config).live, changed.live);
     }

@@ -125,3 +125,92 @@ fn the_log_holds_one_line_for_each_request_and_no_secret() {
         assert_eq!(shown, None, "{secret}");
     }
 }
+
+/// What nobody is to be told, wherever it was said: each is a word that occurs nowhere else.
+const SECRETS: [&str; 8] = [
+    "key-that-clients-keep",
+    "key-that-is-wrong-here",
+    "live_key_of_the_operator",
+    "person-in-the-body",
+    "person-in-a-header",
+    "thread-of-the-client",
+    "whisper-to-the-model",
+    "emu-",
+];
+
+#[test]
+fn nothing_that_is_secret_is_told_to_anybody() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    let hash = sha256("key-that-clients-keep");
+    let yaml = format!(
+        "server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 1}}\n\
+         upstream: {{base_url: '{}', api_key: live_key_of_the_operator, retry: {{attempts: 1}}}}\n\
+         models: {{good: emu-gpt-4o-1, bad-1: emu-error-500-1, bad-2: emu-rate-429-1, bad-3: emu-key-401-1,\n\
+         \x20 bad-4: emu-plan-401-1, bad-5: emu-credits-402-1, bad-6: emu-cut-c-1, bad-7: emu-html-502-1, bad-8: emu-unknown-1,\n\
+         \x20 bad-9: emu-stream-error-b-1, few: {{app: emu-gpt-4o-1, limits: {{requests_per_day: 1}}}}}}\n\
+         auth: {{mode: keys, keys: [{{name: web, sha256: ['{hash}'], trust_user: true}}]}}\n\
+         limits: {{user: {{requests_per_minute: 1000, concurrent: 5}}}}\n",
+        emulator.base_url()
+    );
+    std::fs::write(&file, yaml).unwrap();
+    let program = Program::serve(&file, "trace");
+    let ask_with = |key: &str, body: &str| {
+        let bearer = format!("Bearer {key}");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("x-user-id", "person-in-a-header"),
+            ("x-conversation-id", "thread-of-the-client"),
+        ];
+        post(program.listen, &headers, body.as_bytes())
+    };
+    let mut told = Vec::new();
+    for model in [
+        "good", "good", "few", "few", "bad-1", "bad-2", "bad-3", "bad-4", "bad-5", "bad-6", "bad-7", "bad-8",
+        "bad-9",
+    ] {
+        for stream in [false, true] {
+            for extra in
+                [json!({}), json!({"n": 2}), json!({"logprobs": true}), json!({"temperature": "whisper"})]
+            {
+                let mut body = json!({
+                    "model": model, "stream": stream, "user": "person-in-the-body",
+                    "messages": [{"role": "user", "content": "whisper-to-the-model"}]
+                });
+                body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+                let answer = ask_with("key-that-clients-keep", &body.to_string());
+                if answer.status != 200 || model.starts_with("bad") {
+                    // What the answer says is the client's own; how it says that it failed is not.
+                    told.push(answer.whole);
+                }
+            }
+        }
+    }
+    told.push(ask_with("key-that-is-wrong-here", "{}").whole);
+    told.push(ask_with("key-that-clients-keep", "{\"whisper-to-the-model\": ").whole);
+    for path in ["/metrics", "/readyz", "/healthz", "/", "/reload"] {
+        told.push(ask(program.admin, "GET", path, &[], b"").whole);
+    }
+    told.push(ask(program.admin, "POST", "/reload", &[], b"").whole);
+    let (log, code) = program.stop();
+    assert_eq!(code, Some(0), "{log}");
+    // It has been listened to where something was told.
+    assert!(log.lines().count() > 100 && log.contains("bad-9") && log.contains("\"web\""), "{log}");
+    assert!(told.iter().any(|told| told.contains("insufficient_quota")));
+    assert!(told.iter().any(|told| told.contains("chipp_proxy_requests_total{alias=\"few\"")));
+    told.push(log);
+    let mut secrets: Vec<String> = SECRETS.map(str::to_owned).into();
+    secrets.push(hash);
+    let sessions: Vec<String> = emulator.sessions().into_iter().map(|session| session.id).collect();
+    assert!(!sessions.is_empty());
+    for secret in secrets.iter().chain(&sessions) {
+        for told in &told {
+            let shown = told.lines().find(|line| line.contains(secret.as_str()));
+            // The models that answer repeat what was said before they break.
+            let is_the_answer =
+                secret == "whisper-to-the-model" && shown.is_some_and(|line| line.contains("\"choices\""));
+            assert!(shown.is_none() || is_the_answer, "{secret}: {shown:?}");
+        }
+    }
+}
