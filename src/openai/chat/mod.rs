@@ -9,6 +9,7 @@
 pub(in crate::openai) mod caps;
 pub(in crate::openai) mod legacy;
 mod message;
+mod offer;
 mod options;
 mod parameters;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::borrow::Cow;
 
 use crate::openai::{Error, json};
 
+pub use offer::{CallForm, Called, CalledKind, Format, FormatSchema, Offer, Tool, ToolChoice, ToolInput};
 pub use parameters::{Handling, PARAMETERS, Parameter};
 
 /// A checked chat request: every field of OpenAI's schema was type- and range-checked.
