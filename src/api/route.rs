@@ -13,6 +13,8 @@ use crate::api::unsupported::{self, Unsupported};
 pub(super) enum Endpoint<'a> {
     /// `POST chat/completions`
     ChatCompletions,
+    /// `POST completions`
+    Completions,
     /// `GET models`
     Models,
     /// `GET models/{id}`
@@ -40,6 +42,7 @@ impl Routed<'_> {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::To(Endpoint::ChatCompletions) => "chat.completions",
+            Self::To(Endpoint::Completions) => "completions",
             Self::To(Endpoint::Models | Endpoint::Model(_)) => "models",
             Self::Unsupported(_) => "unsupported",
             Self::WrongMethod { .. } | Self::Unknown => "none",
@@ -54,7 +57,8 @@ pub(super) fn route<'a>(method: &Method, path: &'a str) -> Routed<'a> {
     let is_read = method == Method::GET || method == Method::HEAD;
     match below {
         "chat/completions" if method == Method::POST => Routed::To(Endpoint::ChatCompletions),
-        "chat/completions" => Routed::WrongMethod { allow: "POST" },
+        "completions" if method == Method::POST => Routed::To(Endpoint::Completions),
+        "chat/completions" | "completions" => Routed::WrongMethod { allow: "POST" },
         "models" if is_read => Routed::To(Endpoint::Models),
         "models" => Routed::WrongMethod { allow: "GET, HEAD" },
         _ => match below.strip_prefix("models/") {
@@ -76,6 +80,7 @@ mod tests {
         for path in ["/v1/chat/completions", "/chat/completions", "/v1/chat/completions/"] {
             assert_eq!(route(&Method::POST, path), Routed::To(Endpoint::ChatCompletions), "{path}");
         }
+        assert_eq!(route(&Method::POST, "/v1/completions"), Routed::To(Endpoint::Completions));
         assert_eq!(route(&Method::GET, "/v1/models"), Routed::To(Endpoint::Models));
         assert_eq!(route(&Method::HEAD, "/models"), Routed::To(Endpoint::Models));
     }

@@ -11,12 +11,13 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use crate::chipp::{self, Event};
 use crate::ids::ChatSessionId;
 use crate::openai::Error;
-use crate::openai::chunk::{ChunkWriter, KEEP_ALIVE, error_event};
+use crate::openai::chunk::KEEP_ALIVE;
 use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
 use crate::proxy::exchange::Refused;
 use crate::proxy::failed::Failed;
 use crate::proxy::source::{Read, Source};
+use crate::proxy::writer::Writer;
 use crate::translate;
 use crate::translate::reply::UsageSource;
 use crate::upstream::Accept;
@@ -33,7 +34,7 @@ pub(super) struct Live {
     source: Source,
     /// Decoded and not yet written.
     events: VecDeque<Event>,
-    writer: ChunkWriter,
+    writer: Writer,
     phase: Phase,
     /// The text so far, as the client got it.
     answer: String,
@@ -52,7 +53,7 @@ pub(super) struct Live {
 enum Phase {
     /// Nothing has been written.
     Begun,
-    /// The role has been written.
+    /// What comes before the answer has been written.
     Speaking,
     /// `[DONE]` has been written, and the body may have an end to come.
     Lingering,
@@ -71,7 +72,7 @@ struct Ending {
 
 impl Live {
     /// Sends the request, and reads on until the answer has shown that it is one, by text or by its end.
-    pub(super) async fn open(mut call: Call, writer: ChunkWriter) -> Result<Self, Box<Refused>> {
+    pub(super) async fn open(mut call: Call, writer: Writer) -> Result<Self, Box<Refused>> {
         let token = call.worker.shared.deadline.clone();
         let opened = tokio::select! {
             opened = call.pursue(open) => opened,
@@ -107,7 +108,7 @@ impl Live {
     pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         if self.phase == Phase::Begun {
-            self.writer.role(&mut out);
+            self.writer.begin(&mut out);
             self.phase = Phase::Speaking;
         }
         loop {
@@ -240,7 +241,7 @@ impl Live {
             }
             Err(error) => {
                 self.call.exchange.broke(&error);
-                error_event(&error, out);
+                self.writer.fail(&error, out);
             }
         }
     }
