@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::chipp;
 use crate::openai::Error;
-use crate::openai::completion::{Choice, FinishReason};
+use crate::openai::completion::{Choice, FinishReason, ToolCall};
 use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
 use crate::proxy::choices;
@@ -136,6 +136,7 @@ impl Call {
             usage: self.usage(reply.usage, &content).await,
             finish_reason: translate::reply::finish_reason(reply.finish, self.ask.cutter.cut()),
             content,
+            calls: Vec::new(),
         }
     }
 }
@@ -144,12 +145,13 @@ impl Call {
 #[derive(Debug)]
 pub(super) struct Concluded {
     pub(super) content: String,
+    pub(super) calls: Vec<ToolCall>,
     pub(super) finish_reason: FinishReason,
     pub(super) usage: (Usage, UsageSource),
 }
 
 impl Concluded {
     pub(super) fn as_choice(&self) -> Choice<'_> {
-        Choice { content: &self.content, finish_reason: self.finish_reason }
+        Choice { content: &self.content, calls: &self.calls, finish_reason: self.finish_reason }
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use crate::chipp::{self, Event};
 use crate::ids::ChatSessionId;
 use crate::openai::Error;
-use crate::openai::chunk::KEEP_ALIVE;
+use crate::openai::chunk::{KEEP_ALIVE, pieces};
 use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
 use crate::proxy::exchange::Refused;
@@ -24,9 +24,6 @@ use crate::upstream::Accept;
 
 /// How long the end of the body is waited for when all has been said: its connection can then be used again.
 const LINGER: Duration = Duration::from_millis(20);
-
-/// The pieces in which an answer is streamed that was not streamed by Chipp.
-const PIECE_BYTES: usize = 64;
 
 /// A running answer.
 pub(super) struct Live {
@@ -295,15 +292,8 @@ async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Failed> {
 
 /// A plain reply as the events of a stream.
 fn as_stream(answer: chipp::Reply) -> (Source, VecDeque<Event>) {
-    let mut events = VecDeque::new();
-    let mut rest = answer.text.as_str();
-    while !rest.is_empty() {
-        let ends = (1..=PIECE_BYTES.min(rest.len())).rev();
-        let (piece, after) =
-            rest.split_at(ends.clone().find(|&end| rest.is_char_boundary(end)).unwrap_or(rest.len()));
-        events.push_back(Event::Text(piece.to_owned()));
-        rest = after;
-    }
+    let mut events: VecDeque<Event> =
+        pieces(&answer.text).map(|piece| Event::Text(piece.to_owned())).collect();
     events.extend(answer.usage.map(Event::Usage));
     events.push_back(Event::Finish(answer.finish));
     (Source::read_already(answer.session), events)
