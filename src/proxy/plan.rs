@@ -3,6 +3,7 @@
 //! An [`Ask`] stays the same whatever happens. An [`Attempt`] is made from it for one app and one session; a replay
 //! and a fallback make another one, from the client's own body.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -122,8 +123,8 @@ pub(super) async fn make(
         hints,
     };
     let key = (key, key_owner);
-    let part = Part { choice: 0, echo: echo.into_owned() };
-    let (attempt, outcome) = ask.attempt(worker, &route, key, turn, part, &messages);
+    let posed = Posed { messages, choice: 0, echo };
+    let (attempt, outcome) = ask.attempt(worker, &route, key, turn, posed);
     exchange.set_outcome(outcome);
     Ok((ask, attempt))
 }
@@ -157,8 +158,7 @@ impl Ask {
         let (messages, mut turn) = self.begin(worker, request, route)?;
         turn.seek(Instant::now()).await.map_err(error::unavailable)?;
         let key = (first.key.clone(), first.key_owner);
-        let part = Part { choice, echo: echo.into_owned() };
-        Ok(self.attempt(worker, route, key, turn, part, &messages))
+        Ok(self.attempt(worker, route, key, turn, Posed { messages, choice, echo }))
     }
 
     /// The same for another app, in a new session, and what is to be said of that. A key that the client brought is
@@ -176,8 +176,8 @@ impl Ask {
             KeyOwner::Client => failed.key.clone(),
             KeyOwner::Operator => route.key.clone().ok_or_else(Error::internal)?,
         };
-        let part = Part { choice: failed.choice, echo: echo.into_owned() };
-        Ok(self.attempt(worker, route, (key, failed.key_owner), turn, part, &messages))
+        let posed = Posed { messages, choice: failed.choice, echo };
+        Ok(self.attempt(worker, route, (key, failed.key_owner), turn, posed))
     }
 
     /// A turn that has no claim to the session that the request is about.
@@ -205,23 +205,24 @@ impl Ask {
         route: &Arc<Route>,
         (key, key_owner): (Secret, KeyOwner),
         turn: Turn,
-        Part { choice, echo }: Part,
-        messages: &[chipp::Message<'_>],
+        Posed { messages, choice, echo }: Posed<'_>,
     ) -> (Attempt, Outcome) {
         let outcome = turn.outcome();
         let accept = accept(worker, self.accept, &turn);
-        let unsent = messages.get(turn.holds()..).unwrap_or(messages);
+        let unsent = messages.get(turn.holds()..).unwrap_or(&messages);
         let body = request_body(route, accept, turn.session(), unsent);
         let turn = Some(Box::new(turn));
-        let (route, prompt_bytes) = (Arc::clone(route), bytes_in(messages));
+        let (route, prompt_bytes) = (Arc::clone(route), bytes_in(&messages));
+        let echo = echo.into_owned();
         (Attempt { route, key, key_owner, accept, turn, choice, echo, prompt_bytes, body }, outcome)
     }
 }
 
-/// The part of a question that one attempt is for.
-struct Part {
+/// The part of a question that one attempt is for, as its app is to have it.
+struct Posed<'a> {
+    messages: Vec<chipp::Message<'a>>,
     choice: u32,
-    echo: String,
+    echo: Cow<'a, str>,
 }
 
 impl Attempt {
