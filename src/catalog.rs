@@ -41,8 +41,10 @@ pub enum Images {
 /// `tools` of an alias.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tools {
-    /// 400.
+    /// The app is told of them, and its calls are taken out of what it says.
     #[default]
+    Emulate,
+    /// 400.
     Reject,
     /// Left out, and named in `x-chipp-ignored-params`.
     Ignore,

@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::{Application, Origin};
 use crate::config::{self, Config, Environment, LogFormat, LogLevel, Sources};
 use crate::emulator::{self, Emulator};
+use crate::proxy::Question;
 use crate::session::Fingerprinter;
 use crate::telemetry;
 use crate::{explain, sandbox};
@@ -205,7 +206,7 @@ fn explain_request(request: &Path, file: &Path, environment: &Environment) -> an
     };
     let body = body.with_context(|| format!("cannot read {}", request.display()))?;
     let fingerprinter = Fingerprinter::random().context("the system gives no randomness")?;
-    match explain::request(&body, &config, &fingerprinter) {
+    match explain::request(&Question::guess(body.into()), &config, &fingerprinter) {
         Ok(explanation) => print(&explanation.to_string()),
         Err(error) => {
             print(&format!("{}\n", String::from_utf8_lossy(&error.to_json())))?;

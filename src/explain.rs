@@ -11,11 +11,14 @@ use std::sync::Arc;
 use crate::catalog::Route;
 use crate::chipp;
 use crate::config::{Config, Strategy};
-use crate::openai::Error;
-use crate::openai::chat::{ChatRequest, Handling, PARAMETERS};
+use crate::openai::chat::{self, Handling};
 use crate::openai::json::{self, Value};
+use crate::openai::{Error, text_completion};
+use crate::proxy::Question;
+use crate::proxy::question::Asked;
 use crate::session::{Fingerprinter, History, Local, Mode, Outcome, ScopeParts, Store, Turn};
 use crate::translate;
+use crate::translate::terms::Terms;
 
 /// What stands for the caller in the hashes: without a key, any will do.
 const NOBODY: &[u8] = &[0; 16];
@@ -25,10 +28,13 @@ const NOBODY: &[u8] = &[0; 16];
 pub struct Explanation<'a> {
     model: Cow<'a, str>,
     route: Arc<Route>,
+    endpoint: &'static str,
     stream: bool,
+    choices: u32,
+    prompts: u32,
     outcome: Outcome,
     sought: Sought,
-    messages: Vec<chipp::Message<'a>>,
+    messages: Vec<chipp::Message<'static>>,
     parameters: Parameters<'a>,
 }
 
@@ -52,14 +58,28 @@ struct Parameters<'a> {
     ignored: Vec<Cow<'a, str>>,
 }
 
+/// The fields of an endpoint's request, and what becomes of each.
+type Fields = fn() -> Vec<(&'static str, Handling)>;
+
+/// The endpoints that have parameters, below `/v1`.
+pub const ENDPOINTS: [(&str, Fields); 2] = [
+    ("chat/completions", || chat::PARAMETERS.iter().map(|of| (of.name, of.handling)).collect()),
+    ("completions", || text_completion::PARAMETERS.iter().map(|of| (of.name, of.handling)).collect()),
+];
+
 /// The table of parameters, in Markdown: what `chipp-proxy explain` prints without a request.
 pub fn parameter_table() -> String {
-    let mut table = "| handling | what that means | parameters |\n|---|---|---|\n".to_owned();
-    for handling in Handling::ALL {
-        let names = PARAMETERS.iter().filter(|parameter| parameter.handling == handling);
-        let names: Vec<_> = names.map(|parameter| format!("`{}`", parameter.name)).collect();
-        // Writing into a string cannot fail.
-        let _ = writeln!(table, "| {} | {} | {} |", handling.as_str(), handling.meaning(), names.join(", "));
+    let mut table = "| endpoint | handling | what that means | parameters |\n|---|---|---|---|\n".to_owned();
+    for (endpoint, parameters) in ENDPOINTS {
+        for handling in Handling::ALL {
+            let names = parameters().into_iter().filter(|(_, of)| *of == handling);
+            let names: Vec<_> = names.map(|(name, _)| format!("`{name}`")).collect();
+            if !names.is_empty() {
+                let (word, meaning) = (handling.as_str(), handling.meaning());
+                // Writing into a string cannot fail.
+                let _ = writeln!(table, "| {endpoint} | {word} | {meaning} | {} |", names.join(", "));
+            }
+        }
     }
     table
 }
@@ -69,18 +89,27 @@ pub fn parameter_table() -> String {
 /// # Errors
 /// What the client would get.
 pub fn request<'a>(
-    body: &'a [u8],
+    question: &'a Question,
     config: &Config,
     fingerprinter: &Fingerprinter,
 ) -> Result<Explanation<'a>, Error> {
-    if body.len() > config.server.body_limit {
+    if question.body().len() > config.server.body_limit {
         return Err(Error::body_too_large(config.server.body_limit));
     }
-    let mut request = ChatRequest::parse(body)?;
+    let Asked { mut request, prompts, .. } = question.read(0)?;
     let route =
         config.models.resolve(&request.model).ok_or_else(|| Error::model_not_found(&request.model))?;
     let ignored = translate::request::parameters(&request, route, config.parameters)?;
-    let messages = translate::request::messages(std::mem::take(&mut request.messages), route)?;
+    let terms = Terms::of(&request, route)?;
+    let history = std::mem::take(&mut request.messages);
+    let mut messages = translate::request::messages(history, route)?;
+    if let Some(terms) = &terms {
+        terms.tell(&mut messages);
+    }
+    let owned = |message: chipp::Message<'_>| chipp::Message {
+        role: message.role,
+        content: Cow::Owned(message.content.into_owned()),
+    };
     let parts = ScopeParts {
         credential: NOBODY,
         user: request.user.as_deref(),
@@ -90,6 +119,7 @@ pub fn request<'a>(
     let scope = fingerprinter.scope(parts);
     let mode = match config.sessions.strategy {
         Strategy::Off => Mode::Off,
+        _ if !question.is_conversation() => Mode::Off,
         Strategy::Sticky if request.user.is_some() => Mode::Sticky,
         Strategy::Sticky | Strategy::Conversation => Mode::Conversation,
     };
@@ -106,9 +136,12 @@ pub fn request<'a>(
     Ok(Explanation {
         outcome,
         sought,
-        messages,
-        parameters: Parameters::of(body, ignored)?,
+        messages: messages.into_iter().map(owned).collect(),
+        parameters: Parameters::of(question, ignored)?,
+        endpoint: question.endpoint(),
         stream: request.stream,
+        choices: request.n,
+        prompts,
         route: Arc::clone(route),
         model: request.model,
     })
@@ -116,15 +149,17 @@ pub fn request<'a>(
 
 impl<'a> Parameters<'a> {
     /// `ignored`: those that have no effect, whatever the table says.
-    fn of(body: &'a [u8], ignored: Vec<Cow<'a, str>>) -> Result<Self, Error> {
+    fn of(question: &'a Question, ignored: Vec<Cow<'a, str>>) -> Result<Self, Error> {
+        let known = ENDPOINTS.iter().find(|(endpoint, _)| *endpoint == question.endpoint());
+        let known = known.map_or_else(Vec::new, |(_, parameters)| parameters());
         let mut given = Vec::new();
-        let mut fields = json::parse(body)?.into_iter();
+        let mut fields = json::parse(question.body())?.into_iter();
         while let Some((key, value)) = fields.next() {
             // Of equal keys the last one counts.
             let is_given = value != Value::Null && !fields.as_slice().iter().any(|(later, _)| *later == key);
-            let parameter = PARAMETERS.iter().find(|parameter| parameter.name == key);
-            if let Some(parameter) = parameter.filter(|_| is_given && !ignored.contains(&key)) {
-                given.push((parameter.handling, key));
+            let parameter = known.iter().find(|(name, _)| *name == key);
+            if let Some((_, handling)) = parameter.filter(|_| is_given && !ignored.contains(&key)) {
+                given.push((*handling, key));
             }
         }
         Ok(Self { given, ignored })
@@ -139,10 +174,15 @@ impl fmt::Display for Explanation<'_> {
         if !self.route.fallbacks.is_empty() {
             writeln!(f, "  fallbacks {}", self.route.fallbacks.join(", "))?;
         }
+        writeln!(f, "endpoint    POST /v1/{}", self.endpoint)?;
         writeln!(f, "answer      {}", if self.stream { "a stream" } else { "plain" })?;
+        if self.choices > 1 {
+            writeln!(f, "  choices   {}, each with a call of its own", self.choices)?;
+        }
         writeln!(f, "session     {}, in a proxy that has just started", self.outcome.as_str())?;
         writeln!(f, "  sought    {}", self.sought)?;
-        writeln!(f, "messages    {}, all sent", self.messages.len())?;
+        let of = if self.prompts > 1 { " for the first prompt" } else { "" };
+        writeln!(f, "messages    {}, all sent{of}", self.messages.len())?;
         for message in &self.messages {
             let role = match message.role {
                 chipp::Role::System => "system",
@@ -161,7 +201,7 @@ impl fmt::Display for Explanation<'_> {
 impl fmt::Display for Sought {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nothing => f.write_str("none: the strategy is off"),
+            Self::Nothing => f.write_str("none: no session is kept"),
             Self::OfUser(user) => write!(f, "the one of user {user:?}, for this app and opening"),
             Self::Beginning(lengths) if lengths.is_empty() => {
                 f.write_str("none: no answer stands before the last message")

@@ -226,7 +226,6 @@ const MODELS_AND_AUTH: &[Case] = &[
     ("models: {a: {hidden: true}}", "models.a.app", "is missing"),
     ("models: {a: {app: ä}}", "models.a.app", "is not an app's name id"),
     ("models: {a: {app: b, hidden: maybe}}", "models.a.hidden", "neither `true` nor `false`"),
-    ("models: {a: {app: b, tools: emulate}}", "models.a.tools", "yet; use `reject` or `ignore`"),
     ("models: {a: {app: b, tools: run}}", "models.a.tools", "`run` is not known here"),
     ("models: {a: {app: b, images: parts}}", "models.a.images", "yet; use `text` or `reject`"),
     ("models: {a: {app: b, fallbacks: [c]}}", "models.a.fallbacks[0]", "is not an alias of `models`"),
@@ -760,7 +759,7 @@ models:
     app: myapp-123
     api_key: "***"
     hidden: false
-    tools: reject
+    tools: emulate
     images: text
 auth:
   mode: open

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chipp_proxy::config::{Config, Environment};
-use chipp_proxy::openai::chat::PARAMETERS;
+use chipp_proxy::explain::ENDPOINTS;
 use chipp_proxy::telemetry::Metrics;
 
 const README: &str = include_str!("../README.md");
@@ -41,12 +41,14 @@ fn the_table_of_parameters_is_what_explain_prints() {
     let told = after.split("<!-- its end -->").next().unwrap();
     assert_eq!(told, String::from_utf8(output.stdout).unwrap());
     // And nothing is told of twice, or not at all.
-    let mut rows: Vec<&str> =
-        told.lines().skip(2).flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
-    rows.sort_unstable();
-    let mut names: Vec<&str> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
-    names.sort_unstable();
-    assert_eq!(rows, names);
+    for (endpoint, parameters) in ENDPOINTS {
+        let rows = told.lines().filter(|row| row.starts_with(&format!("| {endpoint} |")));
+        let mut rows: Vec<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+        rows.sort_unstable();
+        let mut names: Vec<&str> = parameters().iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        assert_eq!(rows, names);
+    }
 }
 
 #[test]

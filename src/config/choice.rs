@@ -123,7 +123,7 @@ impl Choice for Images {
 
 impl Choice for Tools {
     const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("emulate", None), ("reject", Some(Self::Reject)), ("ignore", Some(Self::Ignore))];
+        &[("emulate", Some(Self::Emulate)), ("reject", Some(Self::Reject)), ("ignore", Some(Self::Ignore))];
 }
 
 impl LogLevel {

@@ -14,18 +14,21 @@ const LEAST: u64 = 64;
 
 /// The answer that the newest system message with tools or a schema asks for; `None` without one.
 ///
-/// A tool is called as `{"tool_calls":[{"name":…,"arguments":{…}}]}`; once its result has come, it is told.
+/// A tool is called as `{"tool_calls":[{"name":…,"arguments":{…}}]}`; once its result has come, it is told, or the schema
+/// filled if there is one. A result begins with a bracket, `[result of …]`; after a call, anything else is no result.
 pub(super) fn obey(systems: &[&Message], last_answer: Option<&str>, newest: &str) -> Option<String> {
     let values: Vec<Value> = systems.iter().rev().flat_map(|message| embedded(&message.content)).collect();
     let tools: Vec<&Value> = values.iter().flat_map(tools_in).collect();
-    if !tools.is_empty() {
-        if last_answer.is_some_and(|answer| answer.starts_with(r#"{"tool_calls":"#)) {
-            return Some(format!("The tool said: {newest}"));
-        }
+    let has_called = last_answer.is_some_and(|answer| answer.starts_with(r#"{"tool_calls":"#));
+    let has_result = has_called && newest.starts_with('[');
+    if !tools.is_empty() && !has_result {
         return call(&tools, newest);
     }
     if let Some(schema) = values.iter().find_map(schema_in) {
         return Some(fill(schema, schema, DEPTH).to_string());
+    }
+    if has_result {
+        return Some(format!("The tool said: {newest}"));
     }
     let json_wanted = systems.iter().any(|message| message.content.contains("JSON"));
     json_wanted.then(|| json!({ "answer": newest }).to_string())
@@ -149,8 +152,14 @@ mod tests {
         let call = obeyed(system, None, "the weather?").unwrap();
         let call: Value = serde_json::from_str(&call).unwrap();
         assert_eq!(call, json!({"tool_calls":[{"name":"weather","arguments":{"city":"example","days":2}}]}));
-        let told = obeyed(system, Some(r#"{"tool_calls":[]}"#), "sunny").unwrap();
-        assert_eq!(told, "The tool said: sunny");
+        let told = obeyed(system, Some(r#"{"tool_calls":[]}"#), "[result of weather]\nsunny").unwrap();
+        assert_eq!(told, "The tool said: [result of weather]\nsunny");
+        assert_eq!(
+            obeyed(system, Some(r#"{"tool_calls":[]}"#), "No, the weather!").unwrap(),
+            call.to_string()
+        );
+        let both = format!(r#"{system} Then: {{"name":"n","schema":{{"type":"boolean"}}}}"#);
+        assert_eq!(obeyed(&both, Some(r#"{"tool_calls":[]}"#), "[result]").unwrap(), "true");
     }
 
     #[test]

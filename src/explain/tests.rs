@@ -12,7 +12,8 @@ fn config(more: &str) -> Config {
 
 fn explained(body: &str, more: &str) -> Result<String, Error> {
     let fingerprinter = Fingerprinter::random().unwrap();
-    request(body.as_bytes(), &config(more), &fingerprinter).map(|explanation| explanation.to_string())
+    let question = Question::guess(body.to_owned().into());
+    request(&question, &config(more), &fingerprinter).map(|explanation| explanation.to_string())
 }
 
 fn talk(model: &str, roles: &[&str], more: &str) -> String {
@@ -31,6 +32,7 @@ fn a_whole_explanation() {
   alias     support
   app       support-1
   fallbacks other
+endpoint    POST /v1/chat/completions
 answer      a stream
 session     replayed, in a proxy that has just started
   sought    one that holds exactly the first 3 messages
@@ -66,7 +68,7 @@ fn sessions_by_strategy_and_history() {
             &["user", "assistant", "user"],
             "",
             "stateless",
-            "none: the strategy is off",
+            "none: no session is kept",
         ),
         ("sessions: {strategy: sticky}", &["user"], r#","user":"u-1""#, "new", r#"the one of user "u-1""#),
         ("sessions: {strategy: sticky}", &["user"], "", "new", "none: no answer"),
@@ -129,9 +131,12 @@ fn odd_names_and_texts_reach_no_terminal_as_they_are() {
 #[test]
 fn the_table_names_every_parameter_once_and_no_key_is_told() {
     let table = parameter_table();
-    for parameter in PARAMETERS {
-        assert_eq!(table.matches(&format!("`{}`", parameter.name)).count(), 1, "{}", parameter.name);
+    for (endpoint, parameters) in ENDPOINTS {
+        let rows = table.lines().filter(|row| row.starts_with(&format!("| {endpoint} |")));
+        let rows = rows.collect::<Vec<_>>().concat();
+        for (name, _) in parameters() {
+            assert_eq!(rows.matches(&format!("`{name}`")).count(), 1, "{endpoint} {name}");
+        }
     }
-    assert_eq!(table.lines().count(), 6);
     assert!(!explained(&talk("support", &["user"], ""), "").unwrap().contains("live_secret"));
 }

@@ -15,7 +15,6 @@ use crate::proxy::question::Question;
 use crate::proxy::stream::{self, Frames};
 use crate::proxy::writer;
 use crate::proxy::{Caller, Worker};
-use crate::translate;
 use crate::translate::reply::UsageSource;
 use crate::upstream::{self, Accept};
 
@@ -64,9 +63,9 @@ pub async fn answer(
 impl Call {
     /// The plain answer.
     async fn answer(mut self) -> Result<Answer, Box<Refused>> {
-        match self.fetched().await {
-            Ok(reply) => {
-                let concluded = self.conclude(reply).await;
+        match self.judged().await {
+            Ok(judged) => {
+                let concluded = self.conclude(judged).await;
                 let (usage, source) = concluded.usage;
                 let body = writer::whole(&self.ask, &[concluded], &[&self.attempt.echo], usage);
                 self.exchange.complete(usage, source, usage.total_tokens()).await;
@@ -121,23 +120,6 @@ impl Call {
             answer.text = text;
         }
         Ok(Some(answer))
-    }
-
-    /// Cuts the answer, and puts the session away: before the answer is sent, since the client's next request is to
-    /// find it.
-    pub(super) async fn conclude(&mut self, reply: chipp::Reply) -> Concluded {
-        let mut content = reply.text;
-        if !self.ask.cutter.is_idle() {
-            content = self.ask.cutter.push(&content);
-            content.push_str(&self.ask.cutter.finish());
-        }
-        self.settle(reply.finish, reply.session, &content).await;
-        Concluded {
-            usage: self.usage(reply.usage, &content).await,
-            finish_reason: translate::reply::finish_reason(reply.finish, self.ask.cutter.cut()),
-            content,
-            calls: Vec::new(),
-        }
     }
 }
 

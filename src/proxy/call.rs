@@ -8,6 +8,7 @@ use crate::chipp::{self, ErrorKind, Failure};
 use crate::ids::ChatSessionId;
 use crate::limits::Owed;
 use crate::openai::Error;
+use crate::openai::usage::Usage;
 use crate::proxy::exchange::{Exchange, Hints, Refused};
 use crate::proxy::failed::Failed;
 use crate::proxy::plan::{self, Ask, Attempt};
@@ -16,7 +17,9 @@ use crate::proxy::{Caller, Worker, error};
 use crate::session::Outcome;
 use crate::telemetry;
 use crate::translate;
+use crate::translate::cut::Cutter;
 use crate::translate::failure::{Facts, KeyOwner};
+use crate::translate::reply::UsageSource;
 use crate::upstream;
 use crate::upstream::breaker::{Change, Permit};
 use crate::upstream::retry::Session;
@@ -31,6 +34,11 @@ pub(super) struct Call {
     pub(super) exchange: Exchange,
     pub(super) ask: Ask,
     pub(super) attempt: Attempt,
+    /// Cuts this answer.
+    pub(super) cutter: Cutter,
+    /// Whether the app has had another turn to put its answer right, and what the one before has cost.
+    pub(super) has_repaired: bool,
+    pub(super) spent: Option<(Usage, UsageSource)>,
     /// When the whole exchange must be over.
     pub(super) deadline: tokio::time::Instant,
 }
@@ -49,7 +57,7 @@ impl Call {
         match plan::make(&worker, caller, &mut exchange, hints, question).await {
             Ok((ask, attempt)) => {
                 worker.shared.retries.earn();
-                Ok(Self { worker, exchange, ask, attempt, deadline })
+                Ok(Self::new(worker, exchange, ask, attempt, deadline))
             }
             Err(error) => Err(Refused::new(error, exchange)),
         }
@@ -60,13 +68,18 @@ impl Call {
         let mut exchange = exchange.aside();
         let (attempt, outcome) = self.ask.beside(&self.worker, &self.attempt, choice).await?;
         exchange.set_outcome(outcome);
-        Ok(Self {
-            worker: self.worker.clone(),
-            exchange,
-            ask: self.ask.clone(),
-            attempt,
-            deadline: self.deadline,
-        })
+        Ok(Self::new(self.worker.clone(), exchange, self.ask.clone(), attempt, self.deadline))
+    }
+
+    fn new(
+        worker: Worker,
+        exchange: Exchange,
+        ask: Ask,
+        attempt: Attempt,
+        deadline: tokio::time::Instant,
+    ) -> Self {
+        let cutter = ask.cutter.clone();
+        Self { worker, exchange, ask, attempt, cutter, has_repaired: false, spent: None, deadline }
     }
 
     /// Sends the request until an answer with status 200 begins, in the session that was meant or in a new one.
@@ -130,18 +143,22 @@ impl Call {
         Ok(())
     }
 
-    /// The answer is complete. The session is kept if Chipp holds just what the client got.
+    /// The answer is complete. The session is kept if Chipp holds just what the client got: `is_faithful`, if that is
+    /// all and as it was said.
     pub(super) async fn settle(
         &mut self,
         finish: chipp::FinishReason,
         named: Option<ChatSessionId>,
         content: &str,
+        is_faithful: bool,
     ) {
         if self.worker.snapshot.config.telemetry.content {
             telemetry::content::answer(&self.exchange.record.request_id, content);
         }
+        let named = named.or_else(|| self.attempt.repaired_in.clone());
         self.tell_session(named.as_ref());
-        let is_whole = self.ask.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter;
+        let is_whole = self.cutter.cut().is_none() && finish != chipp::FinishReason::ContentFilter;
+        let is_whole = is_whole && is_faithful && !self.has_repaired;
         let turn = self.attempt.turn.take();
         let keep = turn.map(|turn| if is_whole { turn.complete(named, content) } else { turn.doubt(named) });
         if let Some(keep) = keep {

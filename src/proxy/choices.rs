@@ -24,15 +24,15 @@ use crate::translate::reply::UsageSource;
 pub(super) async fn answer(first: Call) -> Result<Answer, Box<Refused>> {
     let ask = first.ask.clone();
     let (mut exchange, mut calls) = spread(first).await?;
-    let fetched = try_join_all(calls.iter_mut().map(Call::fetched)).await;
-    let replies = match fetched {
-        Ok(replies) => replies,
+    let judged = try_join_all(calls.iter_mut().map(Call::judged)).await;
+    let judged = match judged {
+        Ok(judged) => judged,
         Err(error) => {
             absorb(&mut exchange, calls);
             return Err(Refused::new(error, exchange));
         }
     };
-    let concluded = calls.iter_mut().zip(replies).map(|(call, reply)| call.conclude(reply));
+    let concluded = calls.iter_mut().zip(judged).map(|(call, judged)| call.conclude(judged));
     let concluded = join_all(concluded).await;
     let usages: Vec<_> = concluded.iter().map(|one| one.usage).collect();
     let (usage, source, spent) = translate::reply::total(&usages, ask.prompts);

@@ -11,15 +11,17 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use crate::chipp::{self, Event};
 use crate::ids::ChatSessionId;
 use crate::openai::Error;
+use crate::openai::chat::Called;
 use crate::openai::chunk::{KEEP_ALIVE, pieces};
 use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
 use crate::proxy::exchange::Refused;
 use crate::proxy::failed::Failed;
+use crate::proxy::heard::{Mistaken, ended, spoken, with_ids};
 use crate::proxy::source::{Read, Source};
 use crate::proxy::writer::Writer;
-use crate::translate;
 use crate::translate::reply::UsageSource;
+use crate::translate::terms::{Problems, Reader, Terms, Verdict};
 use crate::upstream::Accept;
 
 /// How long the end of the body is waited for when all has been said: its connection can then be used again.
@@ -33,8 +35,12 @@ pub(super) struct Live {
     events: VecDeque<Event>,
     writer: Writer,
     phase: Phase,
+    /// Events for the client that were written to see whether it is an answer.
+    ahead: Option<Vec<u8>>,
     /// The text so far, as the client got it.
     answer: String,
+    /// Takes what was asked for out of what the app says, where that is more than text.
+    listener: Option<Listener>,
     /// The session that the answer named.
     named: Option<ChatSessionId>,
     /// The answer named another session than before: whatever it is, it is not to be trusted.
@@ -44,6 +50,15 @@ pub(super) struct Live {
     end: Option<End>,
     /// Cancelled when the process may drain no longer.
     drained: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// Between what the app says and what the client gets.
+struct Listener {
+    reader: Reader,
+    /// What the app has said so far.
+    said: String,
+    /// What it says before its calls once more, in its second turn: the client has had words already.
+    muted: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,19 +96,42 @@ impl Live {
         };
         call.exchange.record.status = 200;
         call.tell_session(named_in(&events).or(source.named.as_ref()));
-        Ok(Self {
+        let reader = call.ask.terms.as_ref().map(Terms::reader);
+        let live = Self {
             call,
             source,
             events,
             writer,
             phase: Phase::Begun,
+            ahead: None,
             answer: String::new(),
+            listener: reader.map(|reader| Listener { reader, said: String::new(), muted: None }),
             named: None,
             is_doubtful: false,
             usage: None,
             end: None,
             drained: Box::pin(token.cancelled_owned()),
-        })
+        };
+        if live.listener.is_some() { Box::pin(live.look_ahead()).await } else { Ok(live) }
+    }
+
+    /// Reads on until there is something for the client: what is not what was asked for is a real HTTP status then.
+    async fn look_ahead(mut self) -> Result<Self, Box<Refused>> {
+        let comment_every = self.source.comment_every.take();
+        self.ahead = self.advance().await;
+        self.source.comment_every = comment_every;
+        self.source.signed();
+        match self.end.take() {
+            Some(Err(error))
+                if self.phase == Phase::Ended && self.ahead.as_ref().is_none_or(Vec::is_empty) =>
+            {
+                Err(self.call.refuse(error))
+            }
+            end => {
+                self.end = end;
+                Ok(self)
+            }
+        }
     }
 
     /// How the answer ended, when it just has; what is to be said of that is still to be written.
@@ -103,10 +141,16 @@ impl Live {
 
     /// The next events of this answer for the client; `None` when there are none to come.
     pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
+        match self.ahead.take() {
+            Some(ahead) => Some(ahead),
+            None => self.advance().await,
+        }
+    }
+
+    async fn advance(&mut self) -> Option<Vec<u8>> {
         let mut out = Vec::new();
-        if self.phase == Phase::Begun {
-            self.writer.begin(&mut out);
-            self.phase = Phase::Speaking;
+        if self.listener.is_none() {
+            self.begin(&mut out);
         }
         loop {
             match self.phase {
@@ -121,7 +165,7 @@ impl Live {
                 if let Some(end) = self.write(event, &mut out) {
                     self.end(end, &mut out).await;
                 }
-                if self.phase != Phase::Speaking {
+                if matches!(self.phase, Phase::Lingering | Phase::Ended) {
                     return Some(out);
                 }
             }
@@ -157,16 +201,16 @@ impl Live {
     /// Writes what can be written at once; an end is for the caller to write.
     fn write(&mut self, event: Event, out: &mut Vec<u8>) -> Option<Ending> {
         match event {
-            Event::Text(text) if self.call.ask.cutter.is_idle() => {
+            Event::Text(text) if self.call.cutter.is_idle() => {
                 // Who speaks on after all has not been complete.
                 self.source.keep_open();
-                self.speak(&text, out);
+                self.hear(&text, out);
             }
             Event::Text(text) => {
                 self.source.keep_open();
-                let text = self.call.ask.cutter.push(&text);
-                self.speak(&text, out);
-                if self.call.ask.cutter.cut().is_some() {
+                let text = self.call.cutter.push(&text);
+                self.hear(&text, out);
+                if self.call.cutter.cut().is_some() {
                     // The rest is not wanted; leaving closes Chipp's connection.
                     return Some(Ending { reason: chipp::FinishReason::Stop, then: Phase::Ended });
                 }
@@ -178,8 +222,8 @@ impl Live {
                 self.source.close_soon();
             }
             Event::Finish(reason) => {
-                let rest = self.call.ask.cutter.finish();
-                self.speak(&rest, out);
+                let rest = self.call.cutter.finish();
+                self.hear(&rest, out);
                 return Some(Ending { reason, then: Phase::Lingering });
             }
             Event::Failure(failure) => {
@@ -190,8 +234,27 @@ impl Live {
         None
     }
 
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if self.phase == Phase::Begun {
+            self.writer.begin(out);
+            self.phase = Phase::Speaking;
+        }
+    }
+
+    /// The app says more.
+    fn hear(&mut self, text: &str, out: &mut Vec<u8>) {
+        let Some(listener) = &mut self.listener else { return self.speak(text, out) };
+        listener.said.push_str(text);
+        let now = listener.reader.push(text);
+        match &mut listener.muted {
+            Some(muted) => muted.push_str(&now),
+            None => self.speak(&now, out),
+        }
+    }
+
     fn speak(&mut self, text: &str, out: &mut Vec<u8>) {
         if !text.is_empty() {
+            self.begin(out);
             self.answer.push_str(text);
             self.writer.text(text, out);
         }
@@ -208,18 +271,71 @@ impl Live {
         self.named = Some(session);
     }
 
-    /// The answer is complete. The session is put away first, so that the client's next request finds it.
+    /// The app has said all; that may not be what was asked for.
     async fn end(&mut self, end: Ending, out: &mut Vec<u8>) {
+        let Some(listener) = self.listener.take() else {
+            return self.complete(end, &[], true, None, out).await;
+        };
+        match listener.reader.finish(ended(end.reason, self.call.cutter.cut())) {
+            Verdict::Good(heard) => {
+                if listener.muted.is_none() || heard.calls.is_empty() {
+                    self.speak(&listener.muted.unwrap_or_default(), out);
+                    self.speak(&heard.rest, out);
+                }
+                self.complete(end, &heard.calls, heard.is_faithful, Some(&listener.said), out).await;
+            }
+            Verdict::Bad(problems) => Box::pin(self.repair(problems, listener.said)).await,
+        }
+    }
+
+    /// The answer is complete. The session is put away first, so that the client's next request finds it.
+    async fn complete(
+        &mut self,
+        end: Ending,
+        calls: &[Called],
+        is_faithful: bool,
+        said: Option<&str>,
+        out: &mut Vec<u8>,
+    ) {
+        self.begin(out);
         if self.is_doubtful {
             self.call.attempt.doubt();
         }
         let named = self.named.take().or_else(|| self.source.named.take());
-        self.call.settle(end.reason, named, &self.answer).await;
-        let reason = translate::reply::finish_reason(end.reason, self.call.ask.cutter.cut());
+        self.call.settle(end.reason, named, &spoken(&self.answer, calls), is_faithful).await;
+        let reason = self.call.finish_reason(end.reason, !calls.is_empty());
+        self.writer.calls(&with_ids(calls), reason, out);
         self.writer.finish(reason, out);
         self.count_skipped();
-        self.end = Some(Ok(self.call.usage(self.usage, &self.answer).await));
+        self.end = Some(Ok(self.call.usage(self.usage, said.unwrap_or(&self.answer)).await));
         self.phase = end.then;
+    }
+
+    /// The app gets another turn to put its answer right.
+    async fn repair(&mut self, problems: Problems, said: String) {
+        let named = self.named.take().or_else(|| self.source.named.take());
+        let mistaken = Mistaken { problems, said, named, usage: self.usage.take() };
+        let comment_every = self.source.comment_every;
+        let call = &mut self.call;
+        let again = async {
+            call.repair(mistaken).await?;
+            call.pursue(open).await
+        };
+        let again = tokio::select! {
+            again = again => again,
+            () = &mut self.drained => Err(Error::shutting_down()),
+        };
+        match again {
+            Ok((source, events)) => {
+                self.source = source;
+                self.source.comment_every = comment_every;
+                self.events = events;
+                let muted = (!self.answer.is_empty()).then(String::new);
+                let reader = self.call.ask.terms.as_ref().map(Terms::reader);
+                self.listener = reader.map(|reader| Listener { reader, said: String::new(), muted });
+            }
+            Err(error) => self.fail(error),
+        }
     }
 
     fn fail(&mut self, error: Error) {

@@ -14,7 +14,7 @@ use crate::chipp;
 use crate::config::{LearnSession, Strategy};
 use crate::ids::ChatSessionId;
 use crate::openai::Error;
-use crate::openai::chat::ChatRequest;
+use crate::openai::chat::{ChatRequest, Message};
 use crate::openai::chunk::IncludeUsage;
 use crate::proxy::admission::{Applicant, admit};
 use crate::proxy::exchange::{Exchange, Hints, SessionWish};
@@ -26,6 +26,7 @@ use crate::telemetry::content;
 use crate::translate;
 use crate::translate::cut::Cutter;
 use crate::translate::failure::KeyOwner;
+use crate::translate::terms::Terms;
 use crate::upstream::Accept;
 
 /// What the client wants, and who it is.
@@ -36,7 +37,10 @@ pub(super) struct Ask {
     /// Whether a stream is wanted.
     pub(super) accept: Accept,
     pub(super) include_usage: IncludeUsage,
+    /// Cuts each answer anew.
     pub(super) cutter: Cutter,
+    /// What an answer has to be; none if any text will do.
+    pub(super) terms: Option<Terms>,
     /// How many answers are wanted, and to how many prompts.
     pub(super) choices: u32,
     pub(super) prompts: u32,
@@ -59,6 +63,8 @@ pub(super) struct Attempt {
     /// `None` once it is settled.
     /// Boxed, since it holds a hash that goes on: some two thousand bytes, in a future that is moved about.
     pub(super) turn: Option<Box<Turn>>,
+    /// The session in which the app is to put its answer right.
+    pub(super) repaired_in: Option<ChatSessionId>,
     /// Which choice it is for.
     pub(super) choice: u32,
     /// What stands before the answer in what the client gets.
@@ -90,7 +96,8 @@ pub(super) async fn make(
     let user = hints.user.as_deref().or(request.user.as_deref());
     let ignored = translate::request::parameters(&request, &route, worker.snapshot.config.parameters)?;
     exchange.ignored = ignored.join(",");
-    let messages = translate::request::messages(std::mem::take(&mut request.messages), &route)?;
+    let terms = Terms::of(&request, &route)?;
+    let messages = messages(std::mem::take(&mut request.messages), &route, terms.as_ref())?;
     let (key, key_owner) = key(caller, &route).ok_or_else(Error::internal)?;
     let applicant = Applicant {
         caller,
@@ -114,6 +121,7 @@ pub(super) async fn make(
         accept: if request.stream { Accept::Stream } else { Accept::Json },
         include_usage: if request.include_usage { IncludeUsage::Yes } else { IncludeUsage::No },
         cutter: Cutter::new(&request.stop, request.max_tokens),
+        terms,
         choices: request.n,
         prompts,
         model: request.model.into_owned(),
@@ -134,6 +142,7 @@ impl Ask {
     pub(super) fn replay(&self, worker: &Worker, attempt: &mut Attempt) -> Result<(), Error> {
         if let Some(turn) = &mut attempt.turn {
             turn.forget();
+            attempt.repaired_in = None;
             attempt.accept = accept(worker, self.accept, turn);
         }
         let messages = self.messages(&attempt.route, attempt.choice)?;
@@ -143,7 +152,34 @@ impl Ask {
 
     /// The whole history.
     pub(super) fn messages(&self, route: &Route, choice: u32) -> Result<Vec<chipp::Message<'_>>, Error> {
-        translate::request::messages(self.question.read(choice)?.request.messages, route)
+        messages(self.question.read(choice)?.request.messages, route, self.terms.as_ref())
+    }
+
+    /// The turn in which the app is to put right what it has got wrong: in the session that holds it, else in a new one
+    /// that is told it. Whatever comes of it, nobody will go on with that.
+    pub(super) fn repair(
+        &self,
+        attempt: &mut Attempt,
+        named: Option<ChatSessionId>,
+        said: &str,
+        instruction: &str,
+    ) -> Result<(), Error> {
+        let session = named.or_else(|| attempt.session().cloned());
+        if let Some(turn) = &mut attempt.turn {
+            turn.forget();
+        }
+        let of = |role, text| chipp::Message { role, content: Cow::Borrowed(text) };
+        let asked = of(chipp::Role::User, instruction);
+        let messages = if session.is_some() {
+            vec![asked]
+        } else {
+            let mut messages = self.messages(&attempt.route, attempt.choice)?;
+            messages.extend([of(chipp::Role::Assistant, said), asked]);
+            messages
+        };
+        attempt.body = request_body(&attempt.route, attempt.accept, session.as_ref(), &messages);
+        attempt.repaired_in = session;
+        Ok(())
     }
 
     /// The same for another choice: in a session of its own, be it one that is kept and holds as much, or a new one.
@@ -171,6 +207,9 @@ impl Ask {
     ) -> Result<(Attempt, Outcome), Error> {
         let Asked { request, echo, .. } = self.question.read(failed.choice)?;
         translate::request::parameters(&request, route, worker.snapshot.config.parameters)?;
+        if request.offer.is_some() && route.tools != failed.route.tools {
+            return Err(Error::internal());
+        }
         let (messages, turn) = self.begin(worker, request, route)?;
         let key = match failed.key_owner {
             KeyOwner::Client => failed.key.clone(),
@@ -189,7 +228,7 @@ impl Ask {
     ) -> Result<(Vec<chipp::Message<'a>>, Turn), Error> {
         let user = self.hints.user.as_deref().or(request.user.as_deref());
         let scope = scope(worker, &self.credential, user, &self.hints, route);
-        let messages = translate::request::messages(request.messages, route)?;
+        let messages = messages(request.messages, route, self.terms.as_ref())?;
         let mode = match &self.mode {
             Mode::Conversation | Mode::Fresh => self.mode.clone(),
             // There is one such session, and it is another's: what is said here is not gone on with.
@@ -214,7 +253,10 @@ impl Ask {
         let turn = Some(Box::new(turn));
         let (route, prompt_bytes) = (Arc::clone(route), bytes_in(&messages));
         let echo = echo.into_owned();
-        (Attempt { route, key, key_owner, accept, turn, choice, echo, prompt_bytes, body }, outcome)
+        let repaired_in = None;
+        let attempt =
+            Attempt { route, key, key_owner, accept, turn, repaired_in, choice, echo, prompt_bytes, body };
+        (attempt, outcome)
     }
 }
 
@@ -228,7 +270,7 @@ struct Posed<'a> {
 impl Attempt {
     /// The session that is gone on with.
     pub(super) fn session(&self) -> Option<&ChatSessionId> {
-        self.turn.as_ref().and_then(|turn| turn.session())
+        self.repaired_in.as_ref().or_else(|| self.turn.as_ref().and_then(|turn| turn.session()))
     }
 
     /// Puts the session back: Chipp cannot have seen the turn.
@@ -242,6 +284,19 @@ impl Attempt {
     pub(super) fn doubt(&mut self) {
         self.turn = None;
     }
+}
+
+/// The history as the app is to have it, with what its answer has to be.
+fn messages<'a>(
+    history: Vec<Message<'a>>,
+    route: &Route,
+    terms: Option<&Terms>,
+) -> Result<Vec<chipp::Message<'a>>, Error> {
+    let mut messages = translate::request::messages(history, route)?;
+    if let Some(terms) = terms {
+        terms.tell(&mut messages);
+    }
+    Ok(messages)
 }
 
 fn bytes_in(messages: &[chipp::Message<'_>]) -> usize {

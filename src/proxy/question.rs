@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::openai::Error;
 use crate::openai::chat::ChatRequest;
+use crate::openai::json;
 use crate::openai::text_completion::TextRequest;
 use crate::translate::text_completion;
 
@@ -21,23 +22,39 @@ pub enum Question {
 
 /// What is asked for one choice.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub struct Asked<'a> {
     /// With all choices in `n`, over all prompts.
-    pub(super) request: ChatRequest<'a>,
+    pub request: ChatRequest<'a>,
     /// How many prompts there are; the choices of the first come first.
-    pub(super) prompts: u32,
+    pub prompts: u32,
     /// Bytes of a prompt in the mean, where there may be several.
-    pub(super) prompt_bytes: Option<usize>,
+    pub prompt_bytes: Option<usize>,
     /// What stands before the answer in what the client gets.
-    pub(super) echo: Cow<'a, str>,
+    pub echo: Cow<'a, str>,
 }
 
 impl Question {
+    /// The question that a body can be meant as, by the field that only one endpoint has: for who has nothing but the
+    /// body.
+    pub fn guess(body: Bytes) -> Self {
+        let is_text = json::parse(&body)
+            .is_ok_and(|mut body| body.take("messages").is_none() && body.take("prompt").is_some());
+        if is_text { Self::Text(body) } else { Self::Chat(body) }
+    }
+
+    /// The path of the endpoint, below `/v1`.
+    pub fn endpoint(&self) -> &'static str {
+        match self {
+            Self::Chat(_) => "chat/completions",
+            Self::Text(_) => "completions",
+        }
+    }
+
     /// Reads the body, and checks it.
     ///
     /// # Errors
     /// A 400 that names the field.
-    pub(super) fn read(&self, choice: u32) -> Result<Asked<'_>, Error> {
+    pub fn read(&self, choice: u32) -> Result<Asked<'_>, Error> {
         match self {
             Self::Chat(body) => {
                 let request = ChatRequest::parse(body)?;
@@ -56,14 +73,14 @@ impl Question {
     }
 
     /// What the client sent.
-    pub(super) fn body(&self) -> &[u8] {
+    pub fn body(&self) -> &[u8] {
         match self {
             Self::Chat(body) | Self::Text(body) => body,
         }
     }
 
     /// Whether it has a history that can be gone on with.
-    pub(super) fn is_conversation(&self) -> bool {
+    pub fn is_conversation(&self) -> bool {
         match self {
             Self::Chat(_) => true,
             Self::Text(_) => false,

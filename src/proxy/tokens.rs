@@ -3,16 +3,18 @@
 use crate::chipp;
 use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
+use crate::translate;
 use crate::translate::reply::{Counted, UsageSource};
 
 impl Call {
-    /// What an answer has cost, with our own counts where Chipp gives none.
+    /// What an answer has cost, with our own counts where Chipp gives none; and what was wrong before it.
     pub(super) async fn usage(&self, given: Option<chipp::Usage>, answer: &str) -> (Usage, UsageSource) {
-        let counted = Counted::new(given, self.ask.cutter.cut());
-        match counted.whole() {
+        let counted = Counted::new(given, self.cutter.cut());
+        let usage = match counted.whole() {
             Some(usage) => (usage, UsageSource::Upstream),
             None => (counted.or(self.count(answer).await), UsageSource::Estimated),
-        }
+        };
+        self.spent.map_or(usage, |before| translate::reply::sum(before, usage))
     }
 
     #[cfg(not(feature = "tokenizer"))]

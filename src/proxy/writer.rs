@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::ids::CompletionId;
 use crate::openai::chunk::ChunkWriter;
-use crate::openai::completion::{Choice, Completion, FinishReason};
+use crate::openai::completion::{Choice, Completion, FinishReason, ToolCall};
 use crate::openai::text_completion::{TextChoice, TextChunkWriter, TextCompletion};
 use crate::openai::usage::Usage;
 use crate::openai::{self, Error};
@@ -67,6 +67,18 @@ impl Writer {
         match self {
             Self::Chat(chunks) => chunks.text(text, out),
             Self::Text { chunks, .. } => chunks.text(text, out),
+        }
+    }
+
+    /// The tools that are called, before [`finish`](Self::finish) with the same reason.
+    pub(super) fn calls(&self, calls: &[ToolCall], reason: FinishReason, out: &mut Vec<u8>) {
+        let FinishReason::Calls(form) = reason else { return };
+        for (place, call) in calls.iter().enumerate() {
+            match self {
+                Self::Chat(chunks) => chunks.call(place, call, form, out),
+                // No tools can be offered there.
+                Self::Text { .. } => {}
+            }
         }
     }
 

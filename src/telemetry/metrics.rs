@@ -48,6 +48,8 @@ pub struct Metrics {
     pub sessions_lost: Counter,
     /// Empty answers that were found in a transcript.
     pub answers_recovered: Counter,
+    /// Answers that had to be asked for a second time.
+    pub answers_repaired: Counter,
     /// Times that Chipp refused the operator's own key.
     pub upstream_auth_failures: Counter,
     /// Malformed lines of streams that were skipped.
@@ -167,6 +169,7 @@ impl Metrics {
             client_aborts: Counter::default(),
             sessions_lost: Counter::default(),
             answers_recovered: Counter::default(),
+            answers_repaired: Counter::default(),
             upstream_auth_failures: Counter::default(),
             skipped_lines: Counter::default(),
             panics: Counter::default(),
@@ -197,6 +200,11 @@ impl Metrics {
             "answers_recovered",
             "Empty answers that were found in a transcript",
             self.answers_recovered.clone(),
+        );
+        registry.register(
+            "answers_repaired",
+            "Answers that were not in the form that was asked for, and asked for once more",
+            self.answers_repaired.clone(),
         );
         registry.register(
             "upstream_auth_failures",

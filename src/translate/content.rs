@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use crate::catalog::Images;
 use crate::openai::Error;
-use crate::openai::chat::{Content, Message, Part, Role, ToolCall};
+use crate::openai::chat::{Content, Message, Part, Role};
+use crate::translate::tools;
 
 /// The text of message number `index`: parts joined, images by the alias's setting, calls and results written out.
 ///
@@ -17,10 +18,12 @@ pub fn text(message: Message<'_>, index: usize, images: Images) -> Result<Cow<'_
         Content::Parts(parts) => join(parts, index, images)?,
     };
     Ok(match message.role {
-        Role::Assistant if !message.tool_calls.is_empty() => calls(&spoken, &message.tool_calls).into(),
+        Role::Assistant if !message.tool_calls.is_empty() => {
+            Cow::Owned(tools::written(&spoken, &message.tool_calls).into_owned())
+        }
         Role::Tool | Role::Function => {
             let of = message.name.or(message.tool_call_id);
-            result(&spoken, of.as_deref().unwrap_or_default()).into()
+            tools::result(of.as_deref().unwrap_or_default(), &spoken).into()
         }
         _ => spoken,
     })
@@ -59,34 +62,10 @@ fn join<'a>(parts: Vec<Part<'a>>, index: usize, images: Images) -> Result<Cow<'a
     Ok(joined)
 }
 
-fn calls(spoken: &str, calls: &[ToolCall<'_>]) -> String {
-    let mut text = spoken.to_owned();
-    for call in calls {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str("[called ");
-        text.push_str(&call.name);
-        text.push('(');
-        text.push_str(&canonical(&call.arguments));
-        text.push_str(")]");
-    }
-    text
-}
-
-fn result(spoken: &str, of: &str) -> String {
-    format!("[result of {of}]\n{spoken}")
-}
-
-/// Arguments with their keys sorted and their spaces gone, so that a client that writes them anew says the same.
-fn canonical(arguments: &str) -> Cow<'_, str> {
-    serde_json::from_str::<serde_json::Value>(arguments)
-        .map_or(Cow::Borrowed(arguments), |value| Cow::Owned(value.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::openai::chat::{CalledKind, ToolCall};
 
     fn message(role: Role, content: Content<'_>) -> Message<'_> {
         Message { role, content, name: None, tool_calls: Vec::new(), tool_call_id: None, refusal: None }
@@ -131,6 +110,7 @@ mod tests {
     fn calls_and_results_become_text_whatever_their_spelling() {
         let call = |arguments: &'static str| Message {
             tool_calls: vec![ToolCall {
+                kind: CalledKind::Function,
                 id: "call_1".into(),
                 name: "weather".into(),
                 arguments: arguments.into(),
@@ -139,7 +119,7 @@ mod tests {
         };
         let spaced = text(call(r#"{ "b": 1, "a": 2 }"#), 0, Images::Text).unwrap();
         assert_eq!(spaced, text(call(r#"{"a":2,"b":1}"#), 0, Images::Text).unwrap());
-        assert_eq!(spaced, r#"[called weather({"a":2,"b":1})]"#);
+        assert_eq!(spaced, r#"{"tool_calls":[{"name":"weather","arguments":{"a":2,"b":1}}]}"#);
         let result = Message {
             tool_call_id: Some("call_1".into()),
             ..message(Role::Tool, Content::Text("sunny".into()))

@@ -5,6 +5,10 @@
 pub mod content;
 pub mod cut;
 pub mod failure;
+pub mod format;
 pub mod reply;
 pub mod request;
+pub mod schema;
+pub mod terms;
 pub mod text_completion;
+pub mod tools;

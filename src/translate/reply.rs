@@ -62,6 +62,15 @@ impl Counted {
     }
 }
 
+/// The usage of two turns that led to one answer.
+pub fn sum(one: (Usage, UsageSource), other: (Usage, UsageSource)) -> (Usage, UsageSource) {
+    let usage = Usage {
+        prompt_tokens: one.0.prompt_tokens.saturating_add(other.0.prompt_tokens),
+        completion_tokens: one.0.completion_tokens.saturating_add(other.0.completion_tokens),
+    };
+    (usage, if one.1 == UsageSource::Estimated { one.1 } else { other.1 })
+}
+
 /// The usage of several answers, as many to each prompt, in their order: a prompt is counted once, as OpenAI does. Then
 /// the tokens that they have cost in all, since Chipp reads the prompt for each.
 pub fn total(each: &[(Usage, UsageSource)], prompts: u32) -> (Usage, UsageSource, u64) {
@@ -116,6 +125,14 @@ mod tests {
     fn several_answers_have_one_prompt_and_cost_it_each() {
         let guessed = (of(9, 5).0, UsageSource::Estimated);
         assert_eq!(total(&[of(7, 2), guessed], 1), (of(9, 7).0, UsageSource::Estimated, 23));
+    }
+
+    #[test]
+    fn two_turns_cost_both() {
+        let guessed = (of(1, 1).0, UsageSource::Estimated);
+        assert_eq!(sum(of(5, 1), of(7, 2)), of(12, 3));
+        assert_eq!(sum(guessed, of(7, 2)).1, UsageSource::Estimated);
+        assert_eq!(sum(of(7, u64::MAX), guessed), (of(8, u64::MAX).0, UsageSource::Estimated));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! OpenAI's chat request to Chipp's messages.
 
+use std::borrow::Cow;
+
 use crate::catalog::{Route, Tools};
 use crate::chipp;
 use crate::openai::Error;
-use crate::openai::chat::{ChatRequest, Message, ResponseFormat, Role};
+use crate::openai::chat::{ChatRequest, Message, Role};
 use crate::translate::content;
 
 /// What becomes of parameters without effect: `parameters` of the configuration.
@@ -29,7 +31,14 @@ pub enum OnParameter {
 /// # Errors
 /// 400 for what Chipp has no place for, naming the place.
 pub fn messages<'a>(history: Vec<Message<'a>>, route: &Route) -> Result<Vec<chipp::Message<'a>>, Error> {
-    let translated = history.into_iter().enumerate().map(|(index, message)| {
+    // Which function a result is of, by the id of its call.
+    let mut called: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
+    let translated = history.into_iter().enumerate().map(|(index, mut message)| {
+        called.extend(message.tool_calls.iter().map(|call| (call.id.clone(), call.name.clone())));
+        if let Some(id) = &message.tool_call_id {
+            let of = called.iter().rev().find(|(known, _)| known == id);
+            message.name = of.map(|(_, name)| name.clone()).or(message.name);
+        }
         let role = match message.role {
             Role::System | Role::Developer => chipp::Role::System,
             Role::User | Role::Tool | Role::Function => chipp::Role::User,
@@ -50,27 +59,21 @@ pub fn parameters<'a>(
     request: &ChatRequest<'a>,
     route: &Route,
     settings: Parameters,
-) -> Result<Vec<std::borrow::Cow<'a, str>>, Error> {
+) -> Result<Vec<Cow<'a, str>>, Error> {
     let mut ignored = Vec::new();
-    if request.response_format != ResponseFormat::Text {
-        return Err(Error::unsupported_parameter("response_format", "Only the type 'text' is supported."));
-    }
     if request.logprobs {
         return Err(Error::unsupported_parameter("logprobs", "Chipp gives no log probabilities."));
     }
     if let Some(field) = request.audio {
         return Err(Error::unsupported_parameter(field, "Chipp gives no audio."));
     }
-    if let Some(field) = request.callable_tools {
-        match route.tools {
-            Tools::Reject => {
-                return Err(Error::unsupported_parameter(
-                    field,
-                    "This model calls no tools; use tool_choice 'none'.",
-                ));
-            }
-            Tools::Ignore => ignored.push(field.into()),
+    match (&request.offer, route.tools) {
+        (None, _) | (Some(_), Tools::Emulate) => {}
+        (Some(offer), Tools::Reject) => {
+            let instead = "This model calls no tools; use tool_choice 'none'.";
+            return Err(Error::unsupported_parameter(offer.field, instead));
         }
+        (Some(offer), Tools::Ignore) => ignored.push(offer.field.into()),
     }
     if let (OnParameter::Reject, Some(field)) = (settings.unsupported, request.ignored.first()) {
         return Err(Error::unsupported_parameter(field, "It has no effect with this model."));

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::openai::Error;
-use crate::openai::chat::{ChatRequest, Content, Message, ResponseFormat, Role};
+use crate::openai::chat::{ChatRequest, Content, Format, Message, Role};
 use crate::openai::text_completion::{Prompt, TextRequest};
 
 /// The prompts of a request, each of which is asked `n` times.
@@ -82,10 +82,10 @@ impl<'a> Prompts<'a> {
             max_tokens: Some(request.max_tokens),
             n,
             user: request.user,
-            response_format: ResponseFormat::Text,
+            format: Format::Text,
             logprobs: request.logprobs,
             audio: None,
-            callable_tools: None,
+            offer: None,
             ignored: request.ignored,
             unknown: request.unknown,
         }

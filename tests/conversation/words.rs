@@ -68,12 +68,13 @@ impl Chat {
     }
 
     pub(crate) fn lines(&self) -> Vec<Line> {
-        self.body["messages"].as_array().unwrap().iter().map(line).collect()
+        let messages = self.body["messages"].as_array().unwrap();
+        messages.iter().map(|message| line(message, messages)).collect()
     }
 }
 
-/// A client's message, as Chipp is to have it.
-fn line(message: &Value) -> Line {
+/// A client's message, as Chipp is to have it; a result names the tool that was called in one of `all`.
+fn line(message: &Value, all: &[Value]) -> Line {
     let text = match &message["content"] {
         Value::Array(parts) => parts.iter().map(|part| part["text"].as_str().unwrap()).collect(),
         Value::String(text) => text.clone(),
@@ -82,10 +83,16 @@ fn line(message: &Value) -> Line {
     let call = &message["tool_calls"][0]["function"];
     let (role, text) = match message["role"].as_str().unwrap() {
         "developer" => ("system", text),
-        "tool" => ("user", format!("[result of {}]\n{text}", message["tool_call_id"].as_str().unwrap())),
+        "tool" => {
+            let made = all.iter().map(|other| &other["tool_calls"][0]);
+            let call = made.filter(|call| call["id"] == message["tool_call_id"]).last();
+            let name = call.map_or(&message["tool_call_id"], |call| &call["function"]["name"]);
+            ("user", format!("[result of {}]\n{text}", name.as_str().unwrap()))
+        }
         "assistant" if call.is_object() => {
             let arguments: Value = serde_json::from_str(call["arguments"].as_str().unwrap()).unwrap();
-            ("assistant", format!("[called {}({arguments})]", call["name"].as_str().unwrap()))
+            let name = &call["name"];
+            ("assistant", format!(r#"{{"tool_calls":[{{"name":{name},"arguments":{arguments}}}]}}"#))
         }
         role => (role, text),
     };

@@ -32,6 +32,7 @@ mod shutdown;
 mod slots;
 mod streams;
 mod tls;
+mod tools;
 mod unsupported;
 mod wire;
 

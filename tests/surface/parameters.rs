@@ -48,16 +48,9 @@ fn names_that_do_not_fit_a_header_are_made_to() {
 #[test]
 fn what_would_change_the_answer_is_refused() {
     let proxy = Proxy::start();
-    let schema = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}});
-    let functions = json!([{"name": "look_up"}]);
     for (more, param, code) in [
-        (json!({"response_format": {"type": "json_object"}}), "response_format", "unsupported_parameter"),
-        (json!({"response_format": schema}), "response_format", "unsupported_parameter"),
         (json!({"logprobs": true}), "logprobs", "unsupported_parameter"),
         (json!({"logprobs": true, "top_logprobs": 2}), "logprobs", "unsupported_parameter"),
-        (json!({"tools": tool()}), "tools", "unsupported_parameter"),
-        (json!({"tools": tool(), "tool_choice": "auto"}), "tools", "unsupported_parameter"),
-        (json!({"functions": functions}), "functions", "unsupported_parameter"),
         (json!({"modalities": ["text", "audio"]}), "modalities", "unsupported_parameter"),
         (json!({"audio": {"voice": "alloy", "format": "mp3"}}), "audio", "unsupported_parameter"),
         (
@@ -148,11 +141,23 @@ fn an_operator_may_refuse_what_has_no_effect() {
 fn an_alias_decides_on_tools_and_images() {
     let proxy = proxy_of(
         "upstream: {base_url: '{base_url}', api_key: live_test}\n\
-         models: {easy: {app: emu-gpt-4o-1, tools: ignore}, blind: {app: emu-gpt-4o-1, images: reject}}\n\
+         models: {easy: {app: emu-gpt-4o-1, tools: ignore}, blind: {app: emu-gpt-4o-1, images: reject, tools: reject}}\n\
          auth: {mode: open}",
     );
     let answer = proxy.chat(&question_with("easy", &json!({"tools": tool(), "seed": 1})));
     assert_eq!((answer.status, answer.header("x-chipp-ignored-params")), (200, "tools,seed"));
+    let functions = json!([{"name": "look_up"}]);
+    for (more, param) in [
+        (json!({"tools": tool()}), "tools"),
+        (json!({"tools": tool(), "tool_choice": "auto"}), "tools"),
+        (json!({"functions": functions}), "functions"),
+    ] {
+        let body = question_with("blind", &more).to_string();
+        let code = Some("unsupported_parameter");
+        post(proxy.listen, &[], body.as_bytes()).is_error((400, INVALID, code, Some(param)));
+    }
+    let silent = proxy.chat(&question_with("blind", &json!({"tools": tool(), "tool_choice": "none"})));
+    assert_eq!((silent.status, silent.header("x-chipp-ignored-params")), (200, ""));
     let with_image = |model: &str, url: &str| {
         json!({"model": model, "messages": [{"role": "user", "content": [
             {"type": "text", "text": "what is this?"}, {"type": "image_url", "image_url": {"url": url}}

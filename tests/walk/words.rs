@@ -17,14 +17,17 @@ pub(crate) enum Said {
     Result(String),
 }
 
+/// The call as Chipp is to have it, however the client spells it.
+const CALL: &str = r#"{"tool_calls":[{"name":"weather","arguments":{"city":"Oslo","days":2}}]}"#;
+
 impl Said {
     pub(crate) fn line(&self) -> Line {
         let (role, text) = match self {
             Self::System(text) => ("system", text.clone()),
             Self::User(text) => ("user", text.clone()),
             Self::Assistant(text) => ("assistant", text.clone()),
-            Self::Call => ("assistant", r#"[called weather({"city":"Oslo","days":2})]"#.to_owned()),
-            Self::Result(text) => ("user", format!("[result of call_1]\n{text}")),
+            Self::Call => ("assistant", CALL.to_owned()),
+            Self::Result(text) => ("user", format!("[result of weather]\n{text}")),
         };
         (role, text.trim_end().to_owned())
     }

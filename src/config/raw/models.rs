@@ -28,7 +28,7 @@ pub(crate) struct RawModel {
     pub fallbacks: Option<List<String>>,
     /// Left out of the list of models. Default: false.
     pub hidden: Option<Written<bool>>,
-    /// Tools that a client offers: `reject` (400) or `ignore` (named in a header); `emulate` is not supported yet.
+    /// Tools that a client offers: `emulate` (the app is told of them), `reject` (400) or `ignore` (named in a header).
     /// Default: reject.
     pub tools: Option<Written<Tools>>,
     /// Images: `text` (the URL is put into the text) or `reject` (400); `parts` is not supported yet. Default: text.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::caps::ANY;
-use super::{Content, Message, Part, Role, ToolCall};
+use super::{CalledKind, Content, Message, Part, Role, ToolCall};
 use crate::openai::Error;
 use crate::openai::json::{At, Fields, Value};
 
@@ -104,6 +104,7 @@ fn assistant<'a>(message: &mut Message<'a>, fields: &mut Fields<'_, 'a>) -> Resu
     if let Some(at) = fields.optional("function_call") {
         let mut call = at.object()?;
         message.tool_calls.push(ToolCall {
+            kind: CalledKind::Function,
             id: Cow::Borrowed(""),
             name: call.required("name")?.string()?,
             arguments: call.required("arguments")?.string()?,
@@ -114,13 +115,20 @@ fn assistant<'a>(message: &mut Message<'a>, fields: &mut Fields<'_, 'a>) -> Resu
 
 fn tool_call<'a>(at: At<'_, 'a>) -> Result<ToolCall<'a>, Error> {
     // Kind of call: the field that holds it, and the field in that with what the tool is given.
-    const KINDS: &[(&str, (&str, &str))] =
-        &[("function", ("function", "arguments")), ("custom", ("custom", "input"))];
+    const KINDS: &[(&str, (CalledKind, &str, &str))] = &[
+        ("function", (CalledKind::Function, "function", "arguments")),
+        ("custom", (CalledKind::Custom, "custom", "input")),
+    ];
     let mut fields = at.object()?;
     let id = fields.required("id")?.string()?;
-    let (holder, input) = fields.required("type")?.choice(KINDS)?;
+    let (kind, holder, input) = fields.required("type")?.choice(KINDS)?;
     let mut call = fields.required(holder)?.object()?;
-    Ok(ToolCall { id, name: call.required("name")?.string()?, arguments: call.required(input)?.string()? })
+    Ok(ToolCall {
+        kind,
+        id,
+        name: call.required("name")?.string()?,
+        arguments: call.required(input)?.string()?,
+    })
 }
 
 fn content<'a>(at: At<'_, 'a>, parts: &[(&str, Kind)]) -> Result<Content<'a>, Error> {

@@ -10,17 +10,19 @@ pub(in crate::openai) mod caps;
 pub(in crate::openai) mod legacy;
 mod message;
 mod offer;
-mod options;
+pub(in crate::openai) mod options;
 mod parameters;
 #[cfg(test)]
 mod tests;
-mod tools;
+pub(in crate::openai) mod tools;
 
 use std::borrow::Cow;
 
 use crate::openai::{Error, json};
 
-pub use offer::{CallForm, Called, CalledKind, Format, FormatSchema, Offer, Tool, ToolChoice, ToolInput};
+pub use offer::{
+    CallForm, Called, CalledKind, Choice, Format, FormatSchema, Offer, Tool, ToolChoice, ToolInput,
+};
 pub use parameters::{Handling, PARAMETERS, Parameter};
 
 /// A checked chat request: every field of OpenAI's schema was type- and range-checked.
@@ -43,29 +45,17 @@ pub struct ChatRequest<'a> {
     /// `safety_identifier`, else `user`: who is asking on the client's side.
     pub user: Option<Cow<'a, str>>,
     /// `response_format`.
-    pub response_format: ResponseFormat,
+    pub format: Format<'a>,
     /// `logprobs: true` was asked for.
     pub logprobs: bool,
     /// The field that asks for audio output (`audio`, or `modalities` with `audio` in it).
     pub audio: Option<&'static str>,
-    /// The field that offers tools which may be called (`tools` or `functions`, not empty, the choice not `none`).
-    pub callable_tools: Option<&'static str>,
+    /// The tools that may be called (`tools` or `functions`, not empty, the choice not `none`).
+    pub offer: Option<Offer<'a>>,
     /// Fields that are valid, were given a value other than null, and that the proxy leaves without effect; in the request's order.
     pub ignored: Vec<&'static str>,
     /// Fields that OpenAI does not know; in the request's order.
     pub unknown: Vec<Cow<'a, str>>,
-}
-
-/// `response_format.type`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ResponseFormat {
-    /// `text`, or none given.
-    #[default]
-    Text,
-    /// `json_object`.
-    JsonObject,
-    /// `json_schema`.
-    JsonSchema,
 }
 
 /// One message of the history.
@@ -131,6 +121,8 @@ pub enum Part<'a> {
 /// A call that an assistant made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolCall<'a> {
+    /// Which kind of tool.
+    pub kind: CalledKind,
     /// Empty for the older `function_call`.
     pub id: Cow<'a, str>,
     /// The function's (or custom tool's) name.

@@ -2,8 +2,10 @@
 //! and formats have in common, however each spells them.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use crate::openai::json::Value;
+use crate::openai::Error;
+use crate::openai::json::{Listing, Value};
 
 /// Tools that may be called; at least one.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +22,65 @@ pub struct Offer<'a> {
     pub form: CallForm,
 }
 
+/// What a request says of which tools may be called.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Choice<'a> {
+    /// None.
+    Never,
+    /// Any; and whether one has to be.
+    Any(bool),
+    /// Some, by their names; and whether one has to be.
+    Some(bool, Vec<Cow<'a, str>>),
+    /// A certain one has to be.
+    One(Cow<'a, str>),
+}
+
+impl<'a> Offer<'a> {
+    /// What may be called; `None` if nothing may. `field` offers, and `choice_field` chooses. Of equal names the first
+    /// counts.
+    ///
+    /// # Errors
+    /// 400 for a choice of what is not offered.
+    pub fn of(
+        field: &'static str,
+        choice_field: &'static str,
+        mut tools: Vec<Tool<'a>>,
+        choice: Option<Choice<'a>>,
+        is_parallel: bool,
+        form: CallForm,
+    ) -> Result<Option<Self>, Error> {
+        tools.iter_mut().enumerate().for_each(|(place, tool)| tool.place = place);
+        let choice = choice.unwrap_or(Choice::Any(false));
+        let (must, names) = match choice {
+            Choice::Never => return Ok(None),
+            Choice::Any(must) => (must, None),
+            Choice::Some(must, names) => (must, Some(names)),
+            Choice::One(name) => (true, Some(vec![name])),
+        };
+        // With nothing on offer, "auto" loses nothing.
+        if tools.is_empty() && must {
+            return Err(Error::needs_tools(choice_field, field));
+        }
+        if let Some(names) = names {
+            let offered = |name: &&Cow<'a, str>| !tools.iter().any(|tool| tool.name == **name);
+            if let Some(unknown) = names.iter().find(offered) {
+                let known = Listing::and(tools.iter().map(|tool| &*tool.name));
+                return Err(Error::invalid_value(choice_field, unknown, &known));
+            }
+            tools.retain(|tool| names.contains(&tool.name));
+        }
+        let mut seen = HashSet::new();
+        tools.retain(|tool| seen.insert(tool.name.clone()));
+        let choice = if must { ToolChoice::Required } else { ToolChoice::Auto };
+        Ok((!tools.is_empty()).then_some(Self { field, tools, choice, is_parallel, form }))
+    }
+}
+
 /// Something that may be called.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tool<'a> {
+    /// Its place in the field that offers it.
+    pub place: usize,
     /// `name`
     pub name: Cow<'a, str>,
     /// `description`

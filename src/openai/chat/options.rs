@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::ResponseFormat;
 use super::caps::{
     ANY, MAX_LOGIT_BIAS, MAX_METADATA, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS, MAX_NAME_CHARS,
     MAX_STOP_CHARS, MAX_STOPS,
 };
 use super::message::text_content;
-use super::tools::{boolean, object, text};
+use super::tools::{boolean, text, tree};
+use super::{Format, FormatSchema};
 use crate::openai::Error;
-use crate::openai::json::{At, Value, check_length};
+use crate::openai::json::{At, Fields, Value, check_length};
 
 /// The sequences; empty ones (which would end every answer at once, and which forms send for an empty box) left out.
 pub(super) fn stop<'a>(at: At<'_, 'a>) -> Result<Vec<Cow<'a, str>>, Error> {
@@ -32,22 +32,35 @@ pub(super) fn stream_options(at: At<'_, '_>) -> Result<bool, Error> {
     Ok(include_usage.unwrap_or_default())
 }
 
-pub(super) fn response_format(at: At<'_, '_>) -> Result<ResponseFormat, Error> {
-    const TYPES: &[(&str, ResponseFormat)] = &[
-        ("json_object", ResponseFormat::JsonObject),
-        ("json_schema", ResponseFormat::JsonSchema),
-        ("text", ResponseFormat::Text),
-    ];
+pub(super) fn response_format<'a>(at: At<'_, 'a>) -> Result<Format<'a>, Error> {
     let mut fields = at.object()?;
-    let format = fields.required("type")?.choice(TYPES)?;
-    if format == ResponseFormat::JsonSchema {
-        let mut schema = fields.required("json_schema")?.object()?;
-        schema.required("name")?.name(MAX_NAME_CHARS)?;
-        text(&mut schema, "description")?;
-        object(&mut schema, "schema")?;
-        boolean(&mut schema, "strict")?;
+    match fields.required("type")?.choice(FORMATS)? {
+        Kind::Text => Ok(Format::Text),
+        Kind::JsonObject => Ok(Format::JsonObject),
+        Kind::JsonSchema => format_schema(&mut fields.required("json_schema")?.object()?),
     }
-    Ok(format)
+}
+
+/// The kinds of formats, before they are read.
+#[derive(Clone, Copy)]
+pub(in crate::openai) enum Kind {
+    Text,
+    JsonObject,
+    JsonSchema,
+}
+
+/// `type` of a format.
+pub(in crate::openai) const FORMATS: &[(&str, Kind)] =
+    &[("json_object", Kind::JsonObject), ("json_schema", Kind::JsonSchema), ("text", Kind::Text)];
+
+/// The fields of a format with a schema.
+pub(in crate::openai) fn format_schema<'a>(fields: &mut Fields<'_, 'a>) -> Result<Format<'a>, Error> {
+    Ok(Format::JsonSchema(FormatSchema {
+        name: fields.required("name")?.name(MAX_NAME_CHARS)?,
+        description: fields.optional("description").map(At::string).transpose()?,
+        schema: fields.optional("schema").map(tree).transpose()?,
+        strict: fields.optional("strict").map(At::boolean).transpose()?.unwrap_or_default(),
+    }))
 }
 
 pub(super) fn metadata(at: At<'_, '_>) -> Result<(), Error> {

@@ -6,8 +6,8 @@ use std::fmt;
 use super::caps::{
     MAX_FIELDS, MAX_MESSAGES, MAX_MODEL_CHARS, MAX_SAFETY_IDENTIFIER_CHARS, MAX_SEED, MAX_USER_CHARS,
 };
-use super::tools::{self, Choice};
-use super::{ChatRequest, Message, ResponseFormat, message, options};
+use super::offer::{Choice, Format, Tool};
+use super::{ChatRequest, Message, message, options, tools};
 use crate::openai::Error;
 use crate::openai::json::{At, Object, Path, Value};
 
@@ -124,14 +124,14 @@ pub const PARAMETERS: &[Parameter] = &[
         draft.n = u32::try_from(at.integer(1..=128)?).unwrap_or(1);
         Ok(())
     }),
-    refused("tools", |draft, at| tools::tools(at).map(|count| draft.tools = count > 0)),
-    refused("tool_choice", |draft, at| {
+    emulated("tools", |draft, at| tools::tools(at).map(|tools| draft.tools = tools)),
+    emulated("tool_choice", |draft, at| {
         draft.tool_choice = Some(tools::tool_choice(at)?);
         Ok(())
     }),
-    ignored("parallel_tool_calls", |_, at| at.boolean().map(drop)),
-    refused("response_format", |draft, at| {
-        draft.response_format = options::response_format(at)?;
+    emulated("parallel_tool_calls", |draft, at| at.boolean().map(|may| draft.is_serial = !may)),
+    emulated("response_format", |draft, at| {
+        draft.format = options::response_format(at)?;
         Ok(())
     }),
     ignored("frequency_penalty", |_, at| at.decimal(-2.0..=2.0).map(drop)),
@@ -160,8 +160,8 @@ pub const PARAMETERS: &[Parameter] = &[
         draft.audio = true;
         Ok(())
     }),
-    refused("functions", |draft, at| tools::functions(at).map(|count| draft.functions = count > 0)),
-    refused("function_call", |draft, at| {
+    emulated("functions", |draft, at| tools::functions(at).map(|functions| draft.functions = functions)),
+    emulated("function_call", |draft, at| {
         draft.function_call = Some(tools::function_call(at)?);
         Ok(())
     }),
@@ -192,15 +192,16 @@ struct Draft<'a> {
     n: u32,
     user: Cow<'a, str>,
     safety_identifier: Cow<'a, str>,
-    response_format: ResponseFormat,
+    format: Format<'a>,
     logprobs: bool,
     top_logprobs: bool,
     audio: bool,
     audio_modality: bool,
-    tools: bool,
-    tool_choice: Option<Choice>,
-    functions: bool,
-    function_call: Option<Choice>,
+    tools: Vec<Tool<'a>>,
+    tool_choice: Option<Choice<'a>>,
+    is_serial: bool,
+    functions: Vec<Tool<'a>>,
+    function_call: Option<Choice<'a>>,
     ignored: Vec<&'static str>,
     unknown: Vec<Cow<'a, str>>,
 }
@@ -248,25 +249,14 @@ impl<'a> Draft<'a> {
         if self.top_logprobs && !self.logprobs {
             return Err(Error::needs("top_logprobs", "logprobs"));
         }
-        // With nothing on offer, "none" and "auto" lose nothing.
-        if self.tool_choice == Some(Choice::Forced) && !self.tools {
-            return Err(Error::needs_tools("tool_choice", "tools"));
-        }
-        if self.function_call == Some(Choice::Forced) && !self.functions {
-            return Err(Error::needs_tools("function_call", "functions"));
-        }
         let max_tokens = match (self.max_tokens, self.max_completion_tokens) {
             (Some(old), Some(new)) if old != new => {
                 return Err(Error::contradiction("max_tokens", "max_completion_tokens"));
             }
             (old, new) => new.or(old),
         };
-        let callable_tools = if self.tools && self.tool_choice != Some(Choice::Never) {
-            Some("tools")
-        } else {
-            let callable = self.functions && self.function_call != Some(Choice::Never);
-            callable.then_some("functions")
-        };
+        let (tools, functions) = ((self.tools, self.tool_choice), (self.functions, self.function_call));
+        let offer = tools::offer(tools, !self.is_serial, functions)?;
         let audio = if self.audio_modality { Some("modalities") } else { self.audio.then_some("audio") };
         let user = [self.safety_identifier, self.user];
         Ok(ChatRequest {
@@ -278,10 +268,10 @@ impl<'a> Draft<'a> {
             max_tokens,
             n: self.n.max(1),
             user: user.into_iter().find(|user| !user.is_empty()),
-            response_format: self.response_format,
+            format: self.format,
             logprobs: self.logprobs,
             audio,
-            callable_tools,
+            offer,
             ignored: self.ignored,
             unknown: self.unknown,
         })

@@ -158,6 +158,11 @@ impl Error {
         Self::new(400, ErrorType::InvalidRequest, None, message).at(path)
     }
 
+    /// A schema that is none, or that cannot be used; `of` says whose, `why` is a full sentence.
+    pub fn invalid_schema(path: &str, of: &str, code: &'static str, why: &str) -> Self {
+        invalid(&Excerpt(path), code, format!("Invalid schema for {}: {why}", Excerpt(of)))
+    }
+
     /// Two fields that contradict each other.
     pub fn contradiction(path: &'static str, other: &str) -> Self {
         let message = format!("Setting '{path}' and '{other}' at the same time is not supported.");

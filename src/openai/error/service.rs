@@ -195,6 +195,12 @@ impl Error {
             .should_retry(false)
     }
 
+    /// 502: the upstream answered, twice, but not with the calls or the JSON that were asked for.
+    pub fn invalid_answer() -> Self {
+        let message = "The model did not answer in the form that was asked for, not even when it was told what was wrong.";
+        Self::new(502, ErrorType::Api, Some("invalid_answer"), message).should_retry(false)
+    }
+
     /// 502: the upstream refuses the proxy's own key; the client can do nothing about it.
     pub fn upstream_auth_failed() -> Self {
         Self::new(

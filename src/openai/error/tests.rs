@@ -40,6 +40,7 @@ fn table() -> Vec<Row> {
         (Error::insufficient_quota(), 429, "insufficient_quota", None, Some("insufficient_quota")),
         (Error::internal(), 500, "server_error", None, Some("internal_error")),
         (Error::upstream_error(), 502, "api_error", None, Some("upstream_error")),
+        (Error::invalid_answer(), 502, "api_error", None, Some("invalid_answer")),
         (Error::empty_reply(), 502, "api_error", None, Some("empty_reply")),
         (Error::upstream_auth_failed(), 502, "api_error", None, Some("upstream_auth_failed")),
         (Error::overloaded(second), 503, "server_error", None, Some("overloaded")),

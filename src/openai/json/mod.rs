@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
 
 pub use path::Path;
 pub use read::{At, Fields, Listing, check_length};
@@ -86,6 +87,23 @@ impl<'a> IntoIterator for Object<'a> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
+    }
+}
+
+/// As JSON again, fields in their order.
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::True => serializer.serialize_bool(true),
+            Self::False => serializer.serialize_bool(false),
+            Self::Number(Number::Unsigned(number)) => serializer.serialize_u64(*number),
+            Self::Number(Number::Signed(number)) => serializer.serialize_i64(*number),
+            Self::Number(Number::Float(number)) => serializer.serialize_f64(*number),
+            Self::String(text) => serializer.serialize_str(text),
+            Self::Array(items) => serializer.collect_seq(items),
+            Self::Object(object) => serializer.collect_map(object.0.iter().map(|(key, value)| (key, value))),
+        }
     }
 }
 

@@ -37,6 +37,11 @@ impl<'p, 'a> At<'p, 'a> {
         &self.value
     }
 
+    /// The value as it is.
+    pub fn into_value(self) -> Value<'a> {
+        self.value
+    }
+
     /// The error that something else was expected: `one of a string or array of objects`.
     pub fn mismatch(&self, expected: &(impl fmt::Display + ?Sized)) -> Error {
         Error::invalid_type(&self.path, expected, self.value.describe())

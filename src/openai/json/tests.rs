@@ -96,3 +96,10 @@ fn a_repaired_body_keeps_everything_else() {
     let plain = "{\"k\u{fffd}\":[\"\u{fffd}\",1,null,true,{\"a\":\"b\"}]}";
     assert_eq!(parse(body).unwrap(), parse(plain.as_bytes()).unwrap());
 }
+
+#[test]
+fn a_value_is_written_as_it_was_read() {
+    let text = r#"{"b":[null,true,false,-1,1.5,18446744073709551615],"a":{"z":"\u00e4\"","y":{}}}"#;
+    let written = serde_json::to_string(&Value::Object(parse(text.as_bytes()).unwrap())).unwrap();
+    assert_eq!(written, text.replace("\\u00e4", "\u{e4}"));
+}

@@ -106,7 +106,7 @@ fn a_plain_request_is_borrowed_whole() {
     assert!(matches!(&request.messages[1].content, Content::Text(Cow::Borrowed(_))));
     assert_eq!((request.n, request.stream, request.max_tokens), (1, false, None));
     assert!(request.ignored.is_empty() && request.unknown.is_empty() && request.stop.is_empty());
-    assert_eq!((request.audio, request.callable_tools, request.user), (None, None, None));
+    assert_eq!((request.audio, request.offer, request.user), (None, None, None));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn ignored_and_unknown_fields_are_named_in_the_requests_order() {
            "parallel_tool_calls":true,"temperature":1,"top_p":0.7"#,
     );
     let request = accepted(&body);
-    assert_eq!(request.ignored, ["seed", "service_tier", "parallel_tool_calls", "temperature", "top_p"]);
+    assert_eq!(request.ignored, ["seed", "service_tier", "temperature", "top_p"]);
     assert_eq!(request.unknown, ["zebra", "apple"]);
 }
 
@@ -190,7 +190,7 @@ fn options_are_read() {
     assert_eq!(request.stop, ["END"]);
     assert_eq!((request.max_tokens, request.n), (Some(7), 3));
     assert_eq!(request.user.as_deref(), Some("u"));
-    assert_eq!(request.response_format, ResponseFormat::JsonObject);
+    assert_eq!(request.format, Format::JsonObject);
     let both = with(r#""user":"u","safety_identifier":"s""#);
     assert_eq!(accepted(&both).user.as_deref(), Some("s"));
     let empty = with(r#""user":"u","safety_identifier":"""#);
@@ -213,8 +213,62 @@ fn tools_can_be_called_unless_the_choice_forbids_it() {
         (format!(r#"{TOOL},"tool_choice":"none",{FUNCTION}"#), Some("functions")),
     ];
     for (fields, callable) in cases {
-        assert_eq!(accepted(&with(&fields)).callable_tools, callable, "{fields}");
+        assert_eq!(accepted(&with(&fields)).offer.map(|offer| offer.field), callable, "{fields}");
     }
+}
+
+fn offered(fields: &str) -> Option<(Vec<String>, ToolChoice, bool, CallForm)> {
+    const TOOLS: &str = r#""tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}},
+        {"type":"custom","custom":{"name":"g"}},{"type":"function","function":{"name":"f"}}]"#;
+    let body = with(&format!("{TOOLS}{fields}"));
+    let offer = accepted(&body).offer?;
+    let names = offer.tools.iter().map(|tool| tool.name.to_string()).collect();
+    Some((names, offer.choice, offer.is_parallel, offer.form))
+}
+
+#[test]
+fn the_choice_says_which_tools_are_on_offer() {
+    let both = || vec!["f".to_owned(), "g".to_owned()];
+    let one = |name: &str| vec![name.to_owned()];
+    let tools = CallForm::Tools;
+    assert_eq!(offered(""), Some((both(), ToolChoice::Auto, true, tools)));
+    assert_eq!(
+        offered(r#","tool_choice":"required","parallel_tool_calls":false"#),
+        Some((both(), ToolChoice::Required, false, tools))
+    );
+    assert_eq!(
+        offered(r#","tool_choice":{"type":"function","function":{"name":"f"}}"#),
+        Some((one("f"), ToolChoice::Required, true, tools))
+    );
+    assert_eq!(
+        offered(r#","tool_choice":{"type":"custom","custom":{"name":"g"}}"#),
+        Some((one("g"), ToolChoice::Required, true, tools))
+    );
+    let allowed = |mode: &str, tools: &str| {
+        offered(&format!(
+            r#","tool_choice":{{"type":"allowed_tools","allowed_tools":{{"mode":"{mode}","tools":[{tools}]}}}}"#
+        ))
+    };
+    let f = r#"{"type":"function","function":{"name":"f"}}"#;
+    assert_eq!(allowed("auto", f), Some((one("f"), ToolChoice::Auto, true, tools)));
+    let g = r#"{"type":"custom","custom":{"name":"g"}}"#;
+    assert_eq!(allowed("required", g), Some((one("g"), ToolChoice::Required, true, tools)));
+    assert_eq!(allowed("auto", ""), None);
+}
+
+#[test]
+fn a_tool_is_kept_as_it_was_described() {
+    let body = with(
+        r#""functions":[{"name":"f","description":"d","parameters":{"type":"object"}},{"name":"g"}],
+           "function_call":{"name":"f"}"#,
+    );
+    let offer = accepted(&body).offer.unwrap();
+    assert_eq!((offer.field, offer.form, offer.is_parallel), ("functions", CallForm::Function, false));
+    let [tool] = &offer.tools[..] else { panic!("{offer:?}") };
+    assert_eq!(tool.description.as_deref(), Some("d"));
+    let ToolInput::Arguments { schema: Some(json::Value::Object(_)), strict: false } = &tool.input else {
+        panic!("{tool:?}");
+    };
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn every_handling_is_in_use_and_prints() {
     let count =
         |handling: Handling| PARAMETERS.iter().filter(|parameter| parameter.handling == handling).count();
     assert_eq!(count(Handling::Honoured), 8);
-    assert_eq!(count(Handling::Emulated), 4);
+    assert_eq!(count(Handling::Emulated), 10);
     let model = PARAMETERS.iter().find(|parameter| parameter.name == "model").unwrap();
     assert_eq!(format!("{model:?}"), "model: Honoured");
 }
