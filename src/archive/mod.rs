@@ -11,6 +11,8 @@
 mod entry;
 mod memory;
 mod remote;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

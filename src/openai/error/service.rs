@@ -228,6 +228,17 @@ impl Error {
         .retry_after(wait)
     }
 
+    /// 503: what was stored cannot be read, or nothing can be stored, for now.
+    pub fn storage_unavailable(wait: Duration) -> Self {
+        Self::new(
+            503,
+            ErrorType::Server,
+            Some("storage_unavailable"),
+            "The server cannot reach what it has stored at the moment. Please try again later.",
+        )
+        .retry_after(wait)
+    }
+
     /// 503: the proxy is about to stop.
     pub fn shutting_down() -> Self {
         Self::new(
