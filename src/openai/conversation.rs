@@ -122,3 +122,28 @@ fn items(at: At<'_, '_>, least: usize) -> Result<Vec<NewItem>, Error> {
         Ok(NewItem { id, json: json.to_string() })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_keeps_its_order_and_the_last_of_equal_keys() {
+        let body = br#"{"metadata":{"b":"1","a":"\"\n","b":"2"}}"#;
+        let asked = Asked::parse(body, Purpose::Create).unwrap();
+        assert_eq!(asked.metadata, r#"{"a":"\"\n","b":"2"}"#);
+    }
+
+    #[test]
+    fn a_field_is_known_where_it_means_something() {
+        let body = br#"{"metadata":{},"items":[{"role":"user","content":"hi"}],"x":1}"#;
+        for (purpose, items, unknown) in [
+            (Purpose::Create, 1, &["x".into()][..]),
+            (Purpose::Update, 0, &["items".into(), "x".into()]),
+            (Purpose::AddItems, 1, &["metadata".into(), "x".into()]),
+        ] {
+            let asked = Asked::parse(body, purpose).unwrap();
+            assert_eq!((asked.items.len(), asked.unknown), (items, unknown.to_vec()), "{purpose:?}");
+        }
+    }
+}

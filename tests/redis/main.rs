@@ -14,6 +14,7 @@
 
 mod archive;
 mod contract;
+mod kept;
 mod limits;
 mod limits_in_redis;
 mod limits_of_replicas;
