@@ -122,6 +122,26 @@ impl CompletionId {
     }
 }
 
+/// The id of a call of a tool, `call_…`: minted here, since apps write none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCallId(Arc<str>);
+
+impl ToolCallId {
+    /// A new one: `call_` and 24 hexadecimal digits.
+    pub fn mint() -> Self {
+        let mut digits = [0_u8; uuid::fmt::Simple::LENGTH];
+        let digits = uuid::Uuid::new_v4().as_simple().encode_lower(&mut digits);
+        // Of random digits: the first twelve have no version in them that would be the same in all.
+        let (start, end) = (digits.get(..12).unwrap_or_default(), digits.get(20..).unwrap_or_default());
+        Self(["call_", start, end].concat().into())
+    }
+
+    /// The id as it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +173,8 @@ mod tests {
         assert_eq!(CompletionId::mint_text().as_str().len(), 37);
         assert!(CompletionId::mint_text().as_str().starts_with("cmpl-"));
         assert_ne!(CompletionId::mint_text(), CompletionId::mint_text());
+        assert_eq!(ToolCallId::mint().as_str().len(), 29);
+        assert!(ToolCallId::mint().as_str().starts_with("call_"));
+        assert_ne!(ToolCallId::mint(), ToolCallId::mint());
     }
 }

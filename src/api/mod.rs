@@ -3,9 +3,9 @@
 //! A handler is thin: it reads, asks `proxy`, and writes. It knows neither Chipp nor where state is kept.
 
 mod admin;
-mod chat;
 mod conversations;
 mod cors;
+mod create;
 mod credential;
 mod error;
 mod headers;
@@ -33,7 +33,7 @@ use crate::api::kept::Body;
 use crate::api::route::{Endpoint, Routed, route};
 use crate::api::shield::shield;
 use crate::openai::Error;
-use crate::proxy::{Caller, Exchange, Refused, Worker};
+use crate::proxy::{Caller, Exchange, Question, Refused, Worker};
 use crate::telemetry::Record;
 
 /// Answers any request of a client, and always in OpenAI's shape: also where there is nothing, and if we break.
@@ -105,7 +105,12 @@ async fn serve(
     payload: &mut Payload,
 ) -> HttpResponse {
     match endpoint {
-        Endpoint::ChatCompletions => chat::create(worker, caller, exchange, request, payload).await,
+        Endpoint::ChatCompletions => {
+            create::create(worker, caller, exchange, Question::Chat, request, payload).await
+        }
+        Endpoint::Completions => {
+            create::create(worker, caller, exchange, Question::Text, request, payload).await
+        }
         Endpoint::Models => models::list(worker, caller, exchange),
         Endpoint::Model(name) => models::retrieve(worker, caller, exchange, &name),
         Endpoint::OfResponse(id, what) => {

@@ -17,6 +17,8 @@ pub(super) use kept::{OfConversation, OfResponse};
 pub(super) enum Endpoint<'a> {
     /// `POST chat/completions`
     ChatCompletions,
+    /// `POST completions`
+    Completions,
     /// `GET models`
     Models,
     /// `GET models/{id}`
@@ -50,6 +52,7 @@ impl Routed<'_> {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::To(Endpoint::ChatCompletions) => "chat.completions",
+            Self::To(Endpoint::Completions) => "completions",
             Self::To(Endpoint::Models | Endpoint::Model(_)) => "models",
             Self::To(Endpoint::OfResponse(..)) => "responses",
             Self::To(Endpoint::Conversations | Endpoint::OfConversation(..)) => "conversations",
@@ -66,7 +69,8 @@ pub(super) fn route<'a>(method: &Method, path: &'a str) -> Routed<'a> {
     let is_read = method == Method::GET || method == Method::HEAD;
     match below {
         "chat/completions" if method == Method::POST => Routed::To(Endpoint::ChatCompletions),
-        "chat/completions" => Routed::WrongMethod { allow: "POST" },
+        "completions" if method == Method::POST => Routed::To(Endpoint::Completions),
+        "chat/completions" | "completions" => Routed::WrongMethod { allow: "POST" },
         "models" if is_read => Routed::To(Endpoint::Models),
         "models" => Routed::WrongMethod { allow: "GET, HEAD" },
         _ => match below.strip_prefix("models/") {
@@ -91,6 +95,7 @@ mod tests {
         for path in ["/v1/chat/completions", "/chat/completions", "/v1/chat/completions/"] {
             assert_eq!(route(&Method::POST, path), Routed::To(Endpoint::ChatCompletions), "{path}");
         }
+        assert_eq!(route(&Method::POST, "/v1/completions"), Routed::To(Endpoint::Completions));
         assert_eq!(route(&Method::GET, "/v1/models"), Routed::To(Endpoint::Models));
         assert_eq!(route(&Method::HEAD, "/models"), Routed::To(Endpoint::Models));
     }

@@ -28,7 +28,6 @@ const TABLE: &[Unsupported] = &[
     // Below the endpoint itself: those that `store` would keep.
     row("chat/completions", "stored chat completions", HISTORY),
     row("chatkit", "ChatKit", CHAT),
-    row("completions", "legacy completions", CHAT),
     row("containers", "containers", IN_THE_APP),
     row("embeddings", "embeddings", OFFERED),
     row("evals", "evals", OFFERED),

@@ -4,7 +4,10 @@
 
 use crate::ids::CompletionId;
 use crate::openai::Error;
-use crate::openai::completion::{FinishReason, SYSTEM_FINGERPRINT, write_string};
+use crate::openai::chat::{CallForm, CalledKind};
+use crate::openai::completion::{
+    FinishReason, SYSTEM_FINGERPRINT, ToolCall, write_called, write_named, write_string,
+};
 use crate::openai::usage::Usage;
 
 /// Whether the client asked for `stream_options.include_usage`.
@@ -86,6 +89,56 @@ impl ChunkWriter {
         self.close(out);
     }
 
+    /// A call of a tool, `place` its number in the answer: first its name, then its arguments (or its input) in pieces.
+    pub fn call(&self, place: usize, call: &ToolCall, form: CallForm, out: &mut Vec<u8>) {
+        let called = &call.called;
+        self.call_piece(place, form, out, |out| match form {
+            CallForm::Function => write_named(out, &called.name, "arguments", ""),
+            CallForm::Tools => {
+                out.extend_from_slice(b",\"id\":\"");
+                out.extend_from_slice(call.id.as_str().as_bytes());
+                write_called(out, called.kind, &called.name, "");
+            }
+        });
+        let lead: &[u8] = match (form, called.kind) {
+            (CallForm::Function, _) => b"{\"arguments\":",
+            (CallForm::Tools, CalledKind::Function) => b",\"function\":{\"arguments\":",
+            (CallForm::Tools, CalledKind::Custom) => b",\"custom\":{\"input\":",
+        };
+        for piece in pieces(&called.input) {
+            self.call_piece(place, form, out, |out| {
+                out.extend_from_slice(lead);
+                write_string(out, piece);
+                out.push(b'}');
+            });
+        }
+    }
+
+    fn call_piece(
+        &self,
+        place: usize,
+        form: CallForm,
+        out: &mut Vec<u8>,
+        content: impl FnOnce(&mut Vec<u8>),
+    ) {
+        out.extend_from_slice(&self.lead);
+        match form {
+            CallForm::Tools => {
+                out.extend_from_slice(b"\"tool_calls\":[{\"index\":");
+                out.extend_from_slice(itoa::Buffer::new().format(place).as_bytes());
+                content(out);
+                out.extend_from_slice(b"}]}");
+            }
+            CallForm::Function => {
+                out.extend_from_slice(b"\"function_call\":");
+                content(out);
+                out.push(b'}');
+            }
+        }
+        out.extend_from_slice(LOGPROBS_AND_NO_FINISH);
+        self.close(out);
+    }
+
     /// The end of the choice.
     pub fn finish(&self, reason: FinishReason, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.lead);
@@ -114,6 +167,23 @@ impl ChunkWriter {
     }
 }
 
+/// The pieces in which a text is streamed that was there as a whole, in bytes.
+const PIECE_BYTES: usize = 64;
+
+/// A text in the pieces in which it is streamed, although it was there as a whole.
+pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut end = PIECE_BYTES.min(rest.len());
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 /// What breaks after the first byte: an error event, which the official SDKs raise. The stream ends after it.
 pub fn error_event(error: &Error, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
@@ -124,6 +194,8 @@ pub fn error_event(error: &Error, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::ToolCallId;
+    use crate::openai::chat::Called;
 
     fn events(bytes: &[u8]) -> Vec<serde_json::Value> {
         let text = std::str::from_utf8(bytes).unwrap();
@@ -195,5 +267,52 @@ mod tests {
         assert_eq!(events[3]["choices"], serde_json::json!([]));
         assert_eq!(events[3]["usage"]["total_tokens"], 3);
         assert_eq!(events[4], "[DONE]");
+    }
+
+    fn calls(form: CallForm, calls: &[(CalledKind, &str, &str)]) -> Vec<serde_json::Value> {
+        let writer = ChunkWriter::new(&CompletionId::mint(), 1_700_000_000, "gpt-4o", IncludeUsage::No);
+        let mut out = Vec::new();
+        for (place, (kind, name, input)) in calls.iter().enumerate() {
+            let called = Called { kind: *kind, name: (*name).into(), input: (*input).into() };
+            writer.call(place, &ToolCall { id: ToolCallId::mint(), called }, form, &mut out);
+        }
+        events(&out).into_iter().map(|mut event| event["choices"][0]["delta"].take()).collect()
+    }
+
+    #[test]
+    fn a_call_has_its_name_first_and_its_arguments_in_pieces() {
+        let long = format!("{{\"text\":\"{}\"}}", "\u{e4}".repeat(40));
+        let deltas =
+            calls(CallForm::Tools, &[(CalledKind::Function, "a", &long), (CalledKind::Custom, "b", "x")]);
+        let first = &deltas[0]["tool_calls"][0];
+        assert_eq!((&first["index"], &first["type"]), (&0.into(), &"function".into()));
+        assert!(first["id"].as_str().unwrap().starts_with("call_"));
+        assert_eq!(first["function"], serde_json::json!({"name": "a", "arguments": ""}));
+        assert_eq!(deltas.len(), 5);
+        let argument = |at: usize| deltas[at]["tool_calls"][0]["function"]["arguments"].as_str().unwrap();
+        assert_eq!([argument(1), argument(2)].concat(), long);
+        let second = &deltas[3]["tool_calls"][0];
+        assert_eq!((&second["index"], &second["custom"]["name"]), (&1.into(), &"b".into()));
+        assert_eq!(deltas[4], serde_json::json!({"tool_calls": [{"index": 1, "custom": {"input": "x"}}]}));
+    }
+
+    #[test]
+    fn the_older_form_of_a_call() {
+        assert_eq!(
+            calls(CallForm::Function, &[(CalledKind::Function, "a", "{}")]),
+            [
+                serde_json::json!({"function_call": {"name": "a", "arguments": ""}}),
+                serde_json::json!({"function_call": {"arguments": "{}"}})
+            ]
+        );
+    }
+
+    #[test]
+    fn pieces_end_between_characters_and_are_the_whole() {
+        let text = "\u{20ac}".repeat(50);
+        let pieces: Vec<&str> = pieces(&text).collect();
+        assert_eq!(pieces.concat(), text);
+        assert!(pieces.iter().all(|piece| piece.len() <= PIECE_BYTES));
+        assert_eq!(super::pieces("").count(), 0);
     }
 }

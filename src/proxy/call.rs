@@ -4,8 +4,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use crate::chipp::{self, ErrorKind, Failure};
 use crate::ids::ChatSessionId;
 use crate::limits::Owed;
@@ -13,6 +11,7 @@ use crate::openai::Error;
 use crate::proxy::exchange::{Exchange, Hints, Refused};
 use crate::proxy::failed::Failed;
 use crate::proxy::plan::{self, Ask, Attempt};
+use crate::proxy::question::Question;
 use crate::proxy::{Caller, Worker, error};
 use crate::session::Outcome;
 use crate::telemetry;
@@ -43,11 +42,11 @@ impl Call {
         caller: &Caller,
         mut exchange: Exchange,
         hints: Hints,
-        client_body: &Bytes,
+        question: &Question,
     ) -> Result<Self, Box<Refused>> {
         let worker = worker.clone();
         let deadline = tokio::time::Instant::now() + worker.snapshot.config.upstream.timeouts.total;
-        match plan::make(&worker, caller, &mut exchange, hints, client_body).await {
+        match plan::make(&worker, caller, &mut exchange, hints, question).await {
             Ok((ask, attempt)) => {
                 worker.shared.retries.earn();
                 Ok(Self { worker, exchange, ask, attempt, deadline })
@@ -57,9 +56,9 @@ impl Call {
     }
 
     /// The same request once more, for another choice: in a session of its own, and with an exchange aside.
-    pub(super) async fn beside(&self, exchange: &Exchange) -> Result<Self, Error> {
+    pub(super) async fn beside(&self, exchange: &Exchange, choice: u32) -> Result<Self, Error> {
         let mut exchange = exchange.aside();
-        let (attempt, outcome) = self.ask.beside(&self.worker, &self.attempt).await?;
+        let (attempt, outcome) = self.ask.beside(&self.worker, &self.attempt, choice).await?;
         exchange.set_outcome(outcome);
         Ok(Self {
             worker: self.worker.clone(),

@@ -11,18 +11,18 @@ use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::{SelectAll, Stream, StreamExt as _, unfold};
 
 use crate::openai::Error;
-use crate::openai::chunk::{ChunkWriter, error_event};
-use crate::openai::completion::Choice;
 use crate::openai::usage::Usage;
+use crate::proxy::answer::Answer;
 use crate::proxy::call::Call;
-use crate::proxy::chat::{Answer, Concluded, completion, writer};
 use crate::proxy::exchange::{Exchange, Refused};
 use crate::proxy::live::{End, Live};
+use crate::proxy::writer::{self, Writer};
 use crate::translate;
 use crate::translate::reply::UsageSource;
 
 /// The plain answer.
 pub(super) async fn answer(first: Call) -> Result<Answer, Box<Refused>> {
+    let ask = first.ask.clone();
     let (mut exchange, mut calls) = spread(first).await?;
     let fetched = try_join_all(calls.iter_mut().map(Call::fetched)).await;
     let replies = match fetched {
@@ -34,10 +34,10 @@ pub(super) async fn answer(first: Call) -> Result<Answer, Box<Refused>> {
     };
     let concluded = calls.iter_mut().zip(replies).map(|(call, reply)| call.conclude(reply));
     let concluded = join_all(concluded).await;
-    let choices: Vec<Choice<'_>> = concluded.iter().map(Concluded::as_choice).collect();
-    let (usage, source, spent) = translate::reply::total(concluded.iter().map(|one| one.usage));
-    let model = calls.first().map_or("", |call| &call.ask.model);
-    let body = completion(model, &choices, usage);
+    let usages: Vec<_> = concluded.iter().map(|one| one.usage).collect();
+    let (usage, source, spent) = translate::reply::total(&usages, ask.prompts);
+    let echoes: Vec<&str> = calls.iter().map(|call| &*call.attempt.echo).collect();
+    let body = writer::whole(&ask, &concluded, &echoes, usage);
     absorb(&mut exchange, calls);
     exchange.complete(usage, source, spent).await;
     Ok(Answer::Plain { exchange, body })
@@ -48,8 +48,8 @@ async fn spread(mut first: Call) -> Result<(Exchange, Vec<Call>), Box<Refused>> 
     let aside = first.exchange.aside();
     let mut exchange = std::mem::replace(&mut first.exchange, aside);
     let mut others = Vec::new();
-    for _ in 1..first.ask.choices {
-        match first.beside(&exchange).await {
+    for choice in 1..first.ask.choices {
+        match first.beside(&exchange, choice).await {
             Ok(call) => others.push(call),
             Err(error) => return Err(Refused::new(error, exchange)),
         }
@@ -70,10 +70,13 @@ fn absorb(exchange: &mut Exchange, calls: Vec<Call>) {
 pub(super) struct Choices {
     pub(super) exchange: Exchange,
     /// For the end of the stream, which belongs to no choice.
-    writer: ChunkWriter,
+    writer: Writer,
     voices: SelectAll<Voice>,
     /// How many have not ended.
     running: usize,
+    /// How many prompts they answer.
+    prompts: u32,
+    /// By their index.
     usages: Vec<(Usage, UsageSource)>,
     /// What the first one that broke has broken with.
     broken: Option<Error>,
@@ -91,10 +94,10 @@ struct Said {
 impl Choices {
     /// Sends the requests, and reads on until every answer has shown that it is one.
     pub(super) async fn open(first: Call) -> Result<Self, Box<Refused>> {
-        let writer = writer(&first);
+        let (writer, prompts) = (Writer::of(&first), first.ask.prompts);
         let (mut exchange, calls) = spread(first).await?;
         let opened = calls.into_iter().zip(0_u32..).map(|(call, index)| {
-            let writer = writer.of_choice(index);
+            let writer = writer.of_choice(index, &call);
             Live::open(call, writer)
         });
         let lives = match try_join_all(opened).await {
@@ -115,7 +118,8 @@ impl Choices {
             writer,
             voices: voices.collect(),
             running,
-            usages: Vec::with_capacity(running),
+            prompts,
+            usages: vec![(Usage::default(), UsageSource::Upstream); running],
             broken: None,
         })
     }
@@ -140,7 +144,11 @@ impl Choices {
         self.running -= 1;
         self.exchange.absorb(index, &aside);
         match end {
-            Ok(usage) => self.usages.push(usage),
+            Ok(usage) => {
+                if let Some(place) = self.usages.get_mut(index) {
+                    *place = usage;
+                }
+            }
             Err(error) => self.broken = self.broken.take().or(Some(error)),
         }
     }
@@ -149,10 +157,10 @@ impl Choices {
     async fn close(&mut self, out: &mut Vec<u8>) {
         if let Some(error) = &self.broken {
             self.exchange.broke(error);
-            error_event(error, out);
+            self.writer.fail(error, out);
             return;
         }
-        let (usage, source, spent) = translate::reply::total(self.usages.drain(..));
+        let (usage, source, spent) = translate::reply::total(&self.usages, self.prompts);
         self.exchange.complete(usage, source, spent).await;
         self.writer.done(usage, out);
     }

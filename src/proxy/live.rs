@@ -11,12 +11,13 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use crate::chipp::{self, Event};
 use crate::ids::ChatSessionId;
 use crate::openai::Error;
-use crate::openai::chunk::{ChunkWriter, KEEP_ALIVE, error_event};
+use crate::openai::chunk::{KEEP_ALIVE, pieces};
 use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
 use crate::proxy::exchange::Refused;
 use crate::proxy::failed::Failed;
 use crate::proxy::source::{Read, Source};
+use crate::proxy::writer::Writer;
 use crate::translate;
 use crate::translate::reply::UsageSource;
 use crate::upstream::Accept;
@@ -24,16 +25,13 @@ use crate::upstream::Accept;
 /// How long the end of the body is waited for when all has been said: its connection can then be used again.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// The pieces in which an answer is streamed that was not streamed by Chipp.
-const PIECE_BYTES: usize = 64;
-
 /// A running answer.
 pub(super) struct Live {
     pub(super) call: Call,
     source: Source,
     /// Decoded and not yet written.
     events: VecDeque<Event>,
-    writer: ChunkWriter,
+    writer: Writer,
     phase: Phase,
     /// The text so far, as the client got it.
     answer: String,
@@ -52,7 +50,7 @@ pub(super) struct Live {
 enum Phase {
     /// Nothing has been written.
     Begun,
-    /// The role has been written.
+    /// What comes before the answer has been written.
     Speaking,
     /// `[DONE]` has been written, and the body may have an end to come.
     Lingering,
@@ -71,7 +69,7 @@ struct Ending {
 
 impl Live {
     /// Sends the request, and reads on until the answer has shown that it is one, by text or by its end.
-    pub(super) async fn open(mut call: Call, writer: ChunkWriter) -> Result<Self, Box<Refused>> {
+    pub(super) async fn open(mut call: Call, writer: Writer) -> Result<Self, Box<Refused>> {
         let token = call.worker.shared.deadline.clone();
         let opened = tokio::select! {
             opened = call.pursue(open) => opened,
@@ -107,7 +105,7 @@ impl Live {
     pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         if self.phase == Phase::Begun {
-            self.writer.role(&mut out);
+            self.writer.begin(&mut out);
             self.phase = Phase::Speaking;
         }
         loop {
@@ -240,7 +238,7 @@ impl Live {
             }
             Err(error) => {
                 self.call.exchange.broke(&error);
-                error_event(&error, out);
+                self.writer.fail(&error, out);
             }
         }
     }
@@ -294,15 +292,8 @@ async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Failed> {
 
 /// A plain reply as the events of a stream.
 fn as_stream(answer: chipp::Reply) -> (Source, VecDeque<Event>) {
-    let mut events = VecDeque::new();
-    let mut rest = answer.text.as_str();
-    while !rest.is_empty() {
-        let ends = (1..=PIECE_BYTES.min(rest.len())).rev();
-        let (piece, after) =
-            rest.split_at(ends.clone().find(|&end| rest.is_char_boundary(end)).unwrap_or(rest.len()));
-        events.push_back(Event::Text(piece.to_owned()));
-        rest = after;
-    }
+    let mut events: VecDeque<Event> =
+        pieces(&answer.text).map(|piece| Event::Text(piece.to_owned())).collect();
     events.extend(answer.usage.map(Event::Usage));
     events.push_back(Event::Finish(answer.finish));
     (Source::read_already(answer.session), events)

@@ -1,12 +1,12 @@
 //! The use case: one exchange from its start to its settlement.
 //!
-//! Each file tells the story of one kind of exchange, top to bottom. The room knows neither actix nor awc: it is
-//! given bytes and gives bytes, whoever carries them.
+//! One story for all endpoints, in `answer` and `stream`: what they ask is read by `question`, what they are told is
+//! written by `writer`. The room knows neither actix nor awc: it is given bytes and gives bytes, whoever carries them.
 
 mod admission;
+pub mod answer;
 mod call;
 pub mod caller;
-pub mod chat;
 mod choices;
 mod error;
 mod exchange;
@@ -14,11 +14,13 @@ mod failed;
 mod live;
 mod persist;
 mod plan;
+mod question;
 mod recover;
 mod replicas;
 mod source;
 mod stream;
 mod tokens;
+mod writer;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +31,7 @@ use tokio_util::task::TaskTracker;
 
 pub use caller::Caller;
 pub use exchange::{Exchange, Head, Hints, Refused, SessionWish};
+pub use question::Question;
 pub use stream::Frames;
 
 use crate::archive::{self, Archive};

@@ -3,6 +3,7 @@
 //! An [`Ask`] stays the same whatever happens. An [`Attempt`] is made from it for one app and one session; a replay
 //! and a fallback make another one, from the client's own body.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use crate::openai::chat::ChatRequest;
 use crate::openai::chunk::IncludeUsage;
 use crate::proxy::admission::{Applicant, admit};
 use crate::proxy::exchange::{Exchange, Hints, SessionWish};
+use crate::proxy::question::{Asked, Question};
 use crate::proxy::{Caller, Worker, error};
 use crate::secret::Secret;
 use crate::session::{Mode, Outcome, Scope, ScopeParts, Turn};
@@ -35,12 +37,10 @@ pub(super) struct Ask {
     pub(super) accept: Accept,
     pub(super) include_usage: IncludeUsage,
     pub(super) cutter: Cutter,
-    /// `n`: how many answers are wanted.
+    /// How many answers are wanted, and to how many prompts.
     pub(super) choices: u32,
-    /// Bytes of text in the whole history.
-    pub(super) prompt_bytes: usize,
-    /// The client's body: another attempt reads it again, which costs nothing as long as none is needed.
-    body: Bytes,
+    pub(super) prompts: u32,
+    pub(super) question: Question,
     credential: [u8; 16],
     hints: Hints,
     mode: Mode,
@@ -59,6 +59,12 @@ pub(super) struct Attempt {
     /// `None` once it is settled.
     /// Boxed, since it holds a hash that goes on: some two thousand bytes, in a future that is moved about.
     pub(super) turn: Option<Box<Turn>>,
+    /// Which choice it is for.
+    pub(super) choice: u32,
+    /// What stands before the answer in what the client gets.
+    pub(super) echo: String,
+    /// Bytes of text in the whole history.
+    pub(super) prompt_bytes: usize,
     /// The body for Chipp.
     pub(super) body: Bytes,
 }
@@ -70,12 +76,12 @@ pub(super) async fn make(
     caller: &Caller,
     exchange: &mut Exchange,
     hints: Hints,
-    body: &Bytes,
+    question: &Question,
 ) -> Result<(Ask, Attempt), Error> {
     if worker.snapshot.config.telemetry.content {
-        content::question(&exchange.record.request_id, body);
+        content::question(&exchange.record.request_id, question.body());
     }
-    let mut request = ChatRequest::parse(body)?;
+    let Asked { mut request, prompts, prompt_bytes, echo } = question.read(0)?;
     exchange.record.is_stream = request.stream;
     let route =
         worker.snapshot.config.models.resolve(&request.model).filter(|_| caller.may_use(&request.model));
@@ -86,20 +92,22 @@ pub(super) async fn make(
     exchange.ignored = ignored.join(",");
     let messages = translate::request::messages(std::mem::take(&mut request.messages), &route)?;
     let (key, key_owner) = key(caller, &route).ok_or_else(Error::internal)?;
-    let prompt_bytes = messages.iter().map(|message| message.content.len()).sum();
     let applicant = Applicant {
         caller,
         user,
         model: &request.model,
         route: &route,
-        prompt_bytes,
+        prompt_bytes: prompt_bytes.unwrap_or_else(|| bytes_in(&messages)),
         max_tokens: request.max_tokens,
         choices: request.n,
     };
     admit(&worker.shared, applicant, exchange).await?;
     let scope = scope(worker, &caller.digest, user, &hints, &route);
     let has_name = user.is_some() || hints.conversation.is_some();
-    let mode = mode(worker.snapshot.config.sessions.strategy, &hints, has_name);
+    let mode = match mode(worker.snapshot.config.sessions.strategy, &hints, has_name) {
+        mode if question.is_conversation() => mode,
+        _ => Mode::Off,
+    };
     let mut turn = begin(worker, mode.clone(), &scope, &messages);
     turn.seek(Instant::now()).await.map_err(error::unavailable)?;
     let ask = Ask {
@@ -107,15 +115,16 @@ pub(super) async fn make(
         include_usage: if request.include_usage { IncludeUsage::Yes } else { IncludeUsage::No },
         cutter: Cutter::new(&request.stop, request.max_tokens),
         choices: request.n,
-        prompt_bytes,
+        prompts,
         model: request.model.into_owned(),
         credential: caller.digest,
         mode,
-        body: body.clone(),
+        question: question.clone(),
         hints,
     };
     let key = (key, key_owner);
-    let (attempt, outcome) = ask.attempt(worker, &route, key, turn, &messages);
+    let posed = Posed { messages, choice: 0, echo };
+    let (attempt, outcome) = ask.attempt(worker, &route, key, turn, posed);
     exchange.set_outcome(outcome);
     Ok((ask, attempt))
 }
@@ -127,24 +136,29 @@ impl Ask {
             turn.forget();
             attempt.accept = accept(worker, self.accept, turn);
         }
-        let messages = self.messages(&attempt.route)?;
+        let messages = self.messages(&attempt.route, attempt.choice)?;
         attempt.body = request_body(&attempt.route, attempt.accept, None, &messages);
         Ok(())
     }
 
     /// The whole history.
-    pub(super) fn messages(&self, route: &Route) -> Result<Vec<chipp::Message<'_>>, Error> {
-        translate::request::messages(ChatRequest::parse(&self.body)?.messages, route)
+    pub(super) fn messages(&self, route: &Route, choice: u32) -> Result<Vec<chipp::Message<'_>>, Error> {
+        translate::request::messages(self.question.read(choice)?.request.messages, route)
     }
 
     /// The same for another choice: in a session of its own, be it one that is kept and holds as much, or a new one.
-    pub(super) async fn beside(&self, worker: &Worker, first: &Attempt) -> Result<(Attempt, Outcome), Error> {
-        let request = ChatRequest::parse(&self.body)?;
+    pub(super) async fn beside(
+        &self,
+        worker: &Worker,
+        first: &Attempt,
+        choice: u32,
+    ) -> Result<(Attempt, Outcome), Error> {
+        let Asked { request, echo, .. } = self.question.read(choice)?;
         let route = &first.route;
         let (messages, mut turn) = self.begin(worker, request, route)?;
         turn.seek(Instant::now()).await.map_err(error::unavailable)?;
         let key = (first.key.clone(), first.key_owner);
-        Ok(self.attempt(worker, route, key, turn, &messages))
+        Ok(self.attempt(worker, route, key, turn, Posed { messages, choice, echo }))
     }
 
     /// The same for another app, in a new session, and what is to be said of that. A key that the client brought is
@@ -155,14 +169,15 @@ impl Ask {
         route: &Arc<Route>,
         failed: &Attempt,
     ) -> Result<(Attempt, Outcome), Error> {
-        let request = ChatRequest::parse(&self.body)?;
+        let Asked { request, echo, .. } = self.question.read(failed.choice)?;
         translate::request::parameters(&request, route, worker.snapshot.config.parameters)?;
         let (messages, turn) = self.begin(worker, request, route)?;
         let key = match failed.key_owner {
             KeyOwner::Client => failed.key.clone(),
             KeyOwner::Operator => route.key.clone().ok_or_else(Error::internal)?,
         };
-        Ok(self.attempt(worker, route, (key, failed.key_owner), turn, &messages))
+        let posed = Posed { messages, choice: failed.choice, echo };
+        Ok(self.attempt(worker, route, (key, failed.key_owner), turn, posed))
     }
 
     /// A turn that has no claim to the session that the request is about.
@@ -190,15 +205,24 @@ impl Ask {
         route: &Arc<Route>,
         (key, key_owner): (Secret, KeyOwner),
         turn: Turn,
-        messages: &[chipp::Message<'_>],
+        Posed { messages, choice, echo }: Posed<'_>,
     ) -> (Attempt, Outcome) {
         let outcome = turn.outcome();
         let accept = accept(worker, self.accept, &turn);
-        let unsent = messages.get(turn.holds()..).unwrap_or(messages);
+        let unsent = messages.get(turn.holds()..).unwrap_or(&messages);
         let body = request_body(route, accept, turn.session(), unsent);
         let turn = Some(Box::new(turn));
-        (Attempt { route: Arc::clone(route), key, key_owner, accept, turn, body }, outcome)
+        let (route, prompt_bytes) = (Arc::clone(route), bytes_in(&messages));
+        let echo = echo.into_owned();
+        (Attempt { route, key, key_owner, accept, turn, choice, echo, prompt_bytes, body }, outcome)
     }
+}
+
+/// The part of a question that one attempt is for, as its app is to have it.
+struct Posed<'a> {
+    messages: Vec<chipp::Message<'a>>,
+    choice: u32,
+    echo: Cow<'a, str>,
 }
 
 impl Attempt {
@@ -218,6 +242,10 @@ impl Attempt {
     pub(super) fn doubt(&mut self) {
         self.turn = None;
     }
+}
+
+fn bytes_in(messages: &[chipp::Message<'_>]) -> usize {
+    messages.iter().map(|message| message.content.len()).sum()
 }
 
 fn begin(worker: &Worker, mode: Mode, scope: &Scope, messages: &[chipp::Message<'_>]) -> Turn {

@@ -14,11 +14,12 @@ use tokio::time::timeout;
 
 use crate::openai::Error;
 use crate::openai::chunk::{KEEP_ALIVE, error_event};
+use crate::proxy::answer::Answer;
 use crate::proxy::call::Call;
-use crate::proxy::chat::{Answer, writer};
 use crate::proxy::choices::Choices;
 use crate::proxy::exchange::{Exchange, Refused};
 use crate::proxy::live::Live;
+use crate::proxy::writer::Writer;
 
 type Opening = Pin<Box<dyn Future<Output = Result<Voices, Box<Refused>>>>>;
 
@@ -65,7 +66,7 @@ impl Voices {
         if call.ask.choices > 1 {
             return Box::pin(Choices::open(call)).await.map(|choices| Self::Many(Box::new(choices)));
         }
-        let writer = writer(&call);
+        let writer = Writer::of(&call);
         Live::open(call, writer).await.map(|live| Self::One(Box::new(live)))
     }
 

@@ -21,7 +21,7 @@ impl Call {
         use crate::openai::usage::estimate_tokens;
 
         Usage {
-            prompt_tokens: estimate_tokens(self.ask.prompt_bytes),
+            prompt_tokens: estimate_tokens(self.attempt.prompt_bytes),
             completion_tokens: estimate_tokens(answer.len()),
         }
     }
@@ -29,11 +29,12 @@ impl Call {
     /// The texts of the history are read from the client's body once more, so that nobody has to carry them about.
     #[cfg(feature = "tokenizer")]
     async fn count(&self, answer: &str) -> Usage {
-        if self.ask.prompt_bytes + answer.len() <= INLINE_BYTES {
-            return count(&self.ask, &self.attempt.route, answer);
+        let (route, choice) = (&self.attempt.route, self.attempt.choice);
+        if self.attempt.prompt_bytes + answer.len() <= INLINE_BYTES {
+            return count(&self.ask, route, choice, answer);
         }
-        let (ask, route, text) = (self.ask.clone(), self.attempt.route.clone(), answer.to_owned());
-        let counted = tokio::task::spawn_blocking(move || count(&ask, &route, &text)).await;
+        let (ask, route, text) = (self.ask.clone(), route.clone(), answer.to_owned());
+        let counted = tokio::task::spawn_blocking(move || count(&ask, &route, choice, &text)).await;
         counted.unwrap_or_default()
     }
 }
@@ -48,7 +49,7 @@ const INLINE_BYTES: usize = 4 << 10;
 const MAX_COUNTED_BYTES: usize = 1 << 20;
 
 #[cfg(feature = "tokenizer")]
-fn count(ask: &crate::proxy::plan::Ask, route: &crate::catalog::Route, answer: &str) -> Usage {
+fn count(ask: &crate::proxy::plan::Ask, route: &crate::catalog::Route, choice: u32, answer: &str) -> Usage {
     use crate::openai::tokens;
     use crate::openai::usage::estimate_tokens;
 
@@ -60,7 +61,7 @@ fn count(ask: &crate::proxy::plan::Ask, route: &crate::catalog::Route, answer: &
         left -= text.len();
         tokens::count(text)
     };
-    let messages = ask.messages(route).unwrap_or_default();
+    let messages = ask.messages(route, choice).unwrap_or_default();
     Usage {
         completion_tokens: count(answer),
         prompt_tokens: messages.iter().map(|message| count(&message.content)).sum(),

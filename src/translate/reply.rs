@@ -62,17 +62,22 @@ impl Counted {
     }
 }
 
-/// The usage of several answers to one prompt: that is counted once, as OpenAI does. Then the tokens that they have
-/// cost in all, since Chipp reads the prompt for each.
-pub fn total(each: impl IntoIterator<Item = (Usage, UsageSource)>) -> (Usage, UsageSource, u64) {
+/// The usage of several answers, as many to each prompt, in their order: a prompt is counted once, as OpenAI does. Then
+/// the tokens that they have cost in all, since Chipp reads the prompt for each.
+pub fn total(each: &[(Usage, UsageSource)], prompts: u32) -> (Usage, UsageSource, u64) {
     let (mut total, mut source, mut spent) = (Usage::default(), UsageSource::Upstream, 0_u64);
-    for (usage, its_source) in each {
-        total.prompt_tokens = total.prompt_tokens.max(usage.prompt_tokens);
-        total.completion_tokens = total.completion_tokens.saturating_add(usage.completion_tokens);
-        spent = spent.saturating_add(usage.total_tokens());
-        if its_source == UsageSource::Estimated {
-            source = its_source;
+    let prompts = usize::try_from(prompts).unwrap_or(usize::MAX).max(1);
+    for of_prompt in each.chunks(each.len().div_ceil(prompts).max(1)) {
+        let mut prompt_tokens = 0;
+        for (usage, its_source) in of_prompt {
+            prompt_tokens = prompt_tokens.max(usage.prompt_tokens);
+            total.completion_tokens = total.completion_tokens.saturating_add(usage.completion_tokens);
+            spent = spent.saturating_add(usage.total_tokens());
+            if *its_source == UsageSource::Estimated {
+                source = *its_source;
+            }
         }
+        total.prompt_tokens = total.prompt_tokens.saturating_add(prompt_tokens);
     }
     (total, source, spent)
 }
@@ -103,11 +108,25 @@ mod tests {
         assert_eq!((cut.whole(), cut.or(OWN)), (None, Usage { prompt_tokens: 7, completion_tokens: 2 }));
     }
 
+    fn of(prompt_tokens: u64, completion_tokens: u64) -> (Usage, UsageSource) {
+        (Usage { prompt_tokens, completion_tokens }, UsageSource::Upstream)
+    }
+
     #[test]
     fn several_answers_have_one_prompt_and_cost_it_each() {
-        let usage = |prompt, completion| Usage { prompt_tokens: prompt, completion_tokens: completion };
-        let both = total([(usage(7, 2), UsageSource::Upstream), (usage(9, 5), UsageSource::Estimated)]);
-        assert_eq!(both, (usage(9, 7), UsageSource::Estimated, 23));
+        let guessed = (of(9, 5).0, UsageSource::Estimated);
+        assert_eq!(total(&[of(7, 2), guessed], 1), (of(9, 7).0, UsageSource::Estimated, 23));
+    }
+
+    #[test]
+    fn each_of_several_prompts_is_counted() {
+        let each = [of(5, 1), of(5, 2), of(7, 3), of(8, 4)];
+        assert_eq!(total(&each, 2), (of(13, 10).0, UsageSource::Upstream, 35));
+        assert_eq!(
+            total(&[of(5, 1), of(1, u64::MAX)], 2),
+            (of(6, u64::MAX).0, UsageSource::Upstream, u64::MAX)
+        );
+        assert_eq!(total(&[], 0), (Usage::default(), UsageSource::Upstream, 0));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! OpenAI's legacy completion to Chipp's messages, and several answers' counts to one.
+//! OpenAI's legacy completion as chats.
 //!
 //! An app knows no text to go on with, only what somebody says: so each prompt is said to it by a user, and what it
 //! answers is the completion. Every choice is a call and a session of its own, with nothing before and nothing after
@@ -6,58 +6,31 @@
 
 use std::borrow::Cow;
 
-use crate::chipp;
 use crate::openai::Error;
+use crate::openai::chat::{ChatRequest, Content, Message, ResponseFormat, Role};
 use crate::openai::text_completion::{Prompt, TextRequest};
-use crate::openai::usage::Usage;
-use crate::translate::reply::{self, UsageSource};
-use crate::translate::request::{OnParameter, Parameters};
 
-/// What Chipp is to be asked for one choice.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask<'r> {
-    /// `index` of the choice: those of the first prompt come first.
-    pub index: u32,
-    /// The whole history.
-    pub messages: [chipp::Message<'r>; 1],
-    /// What stands before the answer in the choice's text; empty unless that was asked for. It is not cut by `stop` and
-    /// `max_tokens`, and no part of the completion's tokens.
-    pub echo: &'r str,
+/// The prompts of a request, each of which is asked `n` times.
+#[derive(Debug)]
+pub struct Prompts<'a> {
+    texts: Vec<Cow<'a, str>>,
+    request: TextRequest<'a>,
 }
 
-/// What Chipp is to be asked, one for each choice in the order of their index. None for tokens, which
-/// [`parameters`] refuses.
-pub fn asks<'r>(request: &'r TextRequest<'_>) -> impl Iterator<Item = Ask<'r>> {
-    let texts = match &request.prompt {
-        Prompt::Texts(texts) => texts.as_slice(),
-        Prompt::Tokens => &[],
-    };
-    let each = texts.iter().flat_map(|text| (0..request.n).map(move |_| &**text));
-    (0..).zip(each).map(|(index, text)| Ask {
-        index,
-        messages: [chipp::Message { role: chipp::Role::User, content: Cow::Borrowed(text) }],
-        echo: if request.echo { text } else { "" },
-    })
-}
-
-/// Refuses what would change the meaning of the answer and cannot be done; names the rest that has no effect.
-///
-/// The names are for `x-chipp-ignored-params`.
+/// What is to be asked: as a chat of one message for each choice.
 ///
 /// # Errors
-/// 400 `unsupported_parameter`, `unsupported_value` or `unknown_parameter`, naming the field.
-pub fn parameters<'a>(request: &TextRequest<'a>, settings: Parameters) -> Result<Vec<Cow<'a, str>>, Error> {
-    if request.prompt == Prompt::Tokens {
+/// 400 `unsupported_parameter` or `unsupported_value`, naming the field, for what would change the meaning of the answer
+/// and cannot be done.
+pub fn prompts(mut request: TextRequest<'_>) -> Result<Prompts<'_>, Error> {
+    let Prompt::Texts(texts) = std::mem::replace(&mut request.prompt, Prompt::Tokens) else {
         return Err(Error::unsupported_value("prompt", "tokens", "Send text instead."));
-    }
+    };
     if request.suffix {
         return Err(Error::unsupported_parameter(
             "suffix",
             "Chipp inserts no text; say in the prompt what follows.",
         ));
-    }
-    if request.logprobs {
-        return Err(Error::unsupported_parameter("logprobs", "Chipp gives no log probabilities."));
     }
     if request.best_of > request.n {
         let instead = "Without log probabilities none is the best; leave it out, or ask for more with 'n'.";
@@ -67,111 +40,128 @@ pub fn parameters<'a>(request: &TextRequest<'a>, settings: Parameters) -> Result
     if request.max_tokens == 0 {
         return Err(Error::unsupported_value("max_tokens", "0", "Ask for at least 1."));
     }
-    if let (OnParameter::Reject, Some(field)) = (settings.unsupported, request.ignored.first()) {
-        return Err(Error::unsupported_parameter(field, "It has no effect with this model."));
-    }
-    if let (OnParameter::Reject, Some(field)) = (settings.unknown, request.unknown.first()) {
-        return Err(Error::unknown_parameter(field));
-    }
-    let ignored = request.ignored.iter().map(|field| Cow::Borrowed(*field));
-    Ok(ignored.chain(request.unknown.iter().cloned()).collect())
+    Ok(Prompts { texts, request })
 }
 
-/// The usage of all choices, `n` for each prompt, in the order of their index: a prompt is counted once, as OpenAI does.
-/// Then the tokens that they have cost in all, since Chipp reads the prompt for each.
-pub fn usage(n: u32, choices: &[(Usage, UsageSource)]) -> (Usage, UsageSource, u64) {
-    let (mut total, mut source, mut spent) = (Usage::default(), UsageSource::Upstream, 0_u64);
-    for of_prompt in choices.chunks(usize::try_from(n).unwrap_or(usize::MAX).max(1)) {
-        let (usage, its_source, its_spent) = reply::total(of_prompt.iter().copied());
-        total.prompt_tokens = total.prompt_tokens.saturating_add(usage.prompt_tokens);
-        total.completion_tokens = total.completion_tokens.saturating_add(usage.completion_tokens);
-        spent = spent.saturating_add(its_spent);
-        if its_source == UsageSource::Estimated {
-            source = its_source;
+impl<'a> Prompts<'a> {
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.texts.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes of one, in the mean.
+    pub fn mean_bytes(&self) -> usize {
+        let all: usize = self.texts.iter().map(|text| text.len()).sum();
+        all.div_ceil(self.texts.len().max(1))
+    }
+
+    /// What stands before the answer in a choice's text; empty unless that was asked for. It is not cut by `stop` and
+    /// `max_tokens`, and no part of the completion's tokens.
+    pub fn echo(&self, choice: u32) -> Cow<'a, str> {
+        if self.request.echo { self.of(choice) } else { Cow::Borrowed("") }
+    }
+
+    /// What is asked for the choice of this `index`: those of the first prompt come first.
+    pub fn of_choice(self, choice: u32) -> ChatRequest<'a> {
+        let message = Message {
+            role: Role::User,
+            content: Content::Text(self.of(choice)),
+            name: None,
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            refusal: None,
+        };
+        let n = self.request.n.saturating_mul(self.count());
+        let request = self.request;
+        ChatRequest {
+            model: request.model,
+            messages: vec![message],
+            stream: request.stream,
+            include_usage: request.include_usage,
+            stop: request.stop,
+            max_tokens: Some(request.max_tokens),
+            n,
+            user: request.user,
+            response_format: ResponseFormat::Text,
+            logprobs: request.logprobs,
+            audio: None,
+            callable_tools: None,
+            ignored: request.ignored,
+            unknown: request.unknown,
         }
     }
-    (total, source, spent)
+
+    fn of(&self, choice: u32) -> Cow<'a, str> {
+        let prompt = usize::try_from(choice / self.request.n.max(1)).unwrap_or(usize::MAX);
+        self.texts.get(prompt).cloned().unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LENIENT: Parameters = Parameters { unsupported: OnParameter::Ignore, unknown: OnParameter::Ignore };
-    const STRICT: Parameters = Parameters { unsupported: OnParameter::Reject, unknown: OnParameter::Reject };
-
     fn with(fields: &str) -> String {
         format!(r#"{{"model":"m","prompt":["a","b"],{fields}}}"#)
+    }
+
+    fn read(body: &str) -> Prompts<'_> {
+        prompts(TextRequest::parse(body.as_bytes()).unwrap()).unwrap()
+    }
+
+    fn text_of(request: &ChatRequest<'_>) -> String {
+        assert_eq!(request.messages.len(), 1);
+        assert_eq!(request.messages[0].role, Role::User);
+        let Content::Text(text) = &request.messages[0].content else { panic!("a text") };
+        text.to_string()
     }
 
     #[test]
     fn each_prompt_is_asked_n_times_and_counted_through() {
         let body = with(r#""n":3,"echo":true"#);
-        let request = TextRequest::parse(body.as_bytes()).unwrap();
-        let asks: Vec<_> = asks(&request).collect();
-        let told: Vec<_> = asks.iter().map(|ask| (ask.index, &*ask.messages[0].content, ask.echo)).collect();
-        assert_eq!(
-            told,
-            [(0, "a", "a"), (1, "a", "a"), (2, "a", "a"), (3, "b", "b"), (4, "b", "b"), (5, "b", "b")]
-        );
-        for ask in asks {
-            assert_eq!(ask.messages[0].role, chipp::Role::User);
-            assert!(matches!(ask.messages[0].content, Cow::Borrowed(_)));
+        for (choice, text) in ["a", "a", "a", "b", "b", "b"].into_iter().enumerate() {
+            let choice = u32::try_from(choice).unwrap();
+            let prompts = read(&body);
+            assert_eq!((prompts.count(), prompts.mean_bytes(), &*prompts.echo(choice)), (2, 1, text));
+            let request = prompts.of_choice(choice);
+            assert_eq!((request.n, text_of(&request)), (6, text.to_owned()));
         }
     }
 
     #[test]
     fn without_echo_nothing_stands_before_the_answer() {
-        let request = TextRequest::parse(br#"{"model":"m","prompt":"tell\nme"}"#).unwrap();
-        let asks: Vec<_> = asks(&request).collect();
-        let message = chipp::Message { role: chipp::Role::User, content: "tell\nme".into() };
-        assert_eq!(asks, [Ask { index: 0, messages: [message], echo: "" }]);
+        let prompts = read(r#"{"model":"m","prompt":"tell\nme","stop":"x","user":"u","stream":true}"#);
+        assert_eq!(prompts.echo(0), "");
+        let request = prompts.of_choice(0);
+        assert_eq!(text_of(&request), "tell\nme");
+        assert_eq!((request.n, request.max_tokens, request.stream), (1, Some(16), true));
+        assert_eq!((&request.stop[..], request.user.as_deref()), (&["x".into()][..], Some("u")));
     }
 
     #[test]
     fn what_cannot_be_done_is_refused_by_name() {
-        for (fields, settings, place, code) in [
-            (r#""prompt":[1,2]"#, LENIENT, "prompt", "unsupported_value"),
-            (r#""prompt":[[1],[2]]"#, LENIENT, "prompt", "unsupported_value"),
-            (r#""suffix":"x""#, LENIENT, "suffix", "unsupported_parameter"),
-            (r#""logprobs":0"#, LENIENT, "logprobs", "unsupported_parameter"),
-            (r#""n":2,"best_of":3"#, LENIENT, "best_of", "unsupported_parameter"),
-            (r#""best_of":2"#, LENIENT, "best_of", "unsupported_parameter"),
-            (r#""max_tokens":0,"echo":true"#, LENIENT, "max_tokens", "unsupported_value"),
-            (r#""seed":1"#, STRICT, "seed", "unsupported_parameter"),
-            (r#""foo":1"#, STRICT, "foo", "unknown_parameter"),
+        for (fields, place, code) in [
+            (r#""prompt":[1,2]"#, "prompt", "unsupported_value"),
+            (r#""prompt":[[1],[2]]"#, "prompt", "unsupported_value"),
+            (r#""suffix":"x""#, "suffix", "unsupported_parameter"),
+            (r#""n":2,"best_of":3"#, "best_of", "unsupported_parameter"),
+            (r#""best_of":2"#, "best_of", "unsupported_parameter"),
+            (r#""max_tokens":0,"echo":true"#, "max_tokens", "unsupported_value"),
         ] {
             let body = with(fields);
-            let error = parameters(&TextRequest::parse(body.as_bytes()).unwrap(), settings).unwrap_err();
+            let error = prompts(TextRequest::parse(body.as_bytes()).unwrap()).unwrap_err();
             let told = (error.status, error.param.as_deref(), error.code);
             assert_eq!(told, (400, Some(place), Some(code)), "{fields}");
         }
     }
 
     #[test]
-    fn what_asks_for_nothing_more_passes_and_what_has_no_effect_is_named() {
+    fn what_asks_for_nothing_more_passes() {
         let body = with(
             r#""suffix":"","logprobs":null,"n":2,"best_of":2,"foo":1,"seed":1,"temperature":0,"max_tokens":1"#,
         );
-        let request = TextRequest::parse(body.as_bytes()).unwrap();
-        assert_eq!(parameters(&request, LENIENT).unwrap(), ["seed", "temperature", "foo"]);
-        let body = with(r#""best_of":0,"stop":"x","user":"u","stream":true"#);
-        let request = TextRequest::parse(body.as_bytes()).unwrap();
-        assert!(parameters(&request, STRICT).unwrap().is_empty());
-    }
-
-    #[test]
-    fn prompts_are_counted_once_each_and_paid_for_every_choice() {
-        let of = |prompt, completion| {
-            (Usage { prompt_tokens: prompt, completion_tokens: completion }, UsageSource::Upstream)
-        };
-        let (total, source, spent) = usage(2, &[of(5, 1), of(5, 2), of(7, 3), of(8, 4)]);
-        assert_eq!(total, Usage { prompt_tokens: 13, completion_tokens: 10 });
-        assert_eq!((source, spent), (UsageSource::Upstream, 35));
-        let guessed = (Usage { prompt_tokens: 1, completion_tokens: u64::MAX }, UsageSource::Estimated);
-        let (total, source, spent) = usage(1, &[of(5, 1), guessed]);
-        assert_eq!((total.prompt_tokens, total.completion_tokens), (6, u64::MAX));
-        assert_eq!((source, spent), (UsageSource::Estimated, u64::MAX));
-        assert_eq!(usage(0, &[]), (Usage::default(), UsageSource::Upstream, 0));
+        let request = read(&body).of_choice(3);
+        assert_eq!(request.ignored, ["seed", "temperature"]);
+        assert_eq!(request.unknown, ["foo"]);
     }
 }

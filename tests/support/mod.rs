@@ -166,6 +166,15 @@ impl Proxy {
         Answer { status: response.status().as_u16(), headers: response.headers().clone(), text, json }
     }
 
+    /// Asks any endpoint for a stream.
+    pub fn events(&self, path: &str, body: &Value) -> Events {
+        let request = self.agent.post(self.url(path)).header("content-type", "application/json");
+        let response = request.send(body.to_string()).expect("an answer");
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        Events { status, headers, lines: BufReader::new(response.into_body().into_reader()) }
+    }
+
     /// What `/readyz` says.
     pub fn readiness(&self) -> Value {
         let answer = self.get_url(&format!("http://{}/readyz", self.admin), &[]);

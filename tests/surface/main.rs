@@ -13,6 +13,7 @@ mod support;
 
 mod auth;
 mod command_line;
+mod completions;
 mod conversations;
 mod cors;
 mod errors;

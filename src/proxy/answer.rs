@@ -1,21 +1,19 @@
-//! One chat completion: the story of a plain answer, and the door to that of a stream.
+//! One request: the story of a plain answer, and the door to that of a stream.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-use bytes::Bytes;
+use std::time::Instant;
 
 use crate::chipp;
-use crate::ids::CompletionId;
 use crate::openai::Error;
-use crate::openai::chunk::ChunkWriter;
-use crate::openai::completion::{Choice, Completion, FinishReason};
+use crate::openai::completion::{Choice, FinishReason, ToolCall};
 use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
 use crate::proxy::choices;
 use crate::proxy::exchange::{Exchange, Head, Hints, Refused};
 use crate::proxy::failed::Failed;
+use crate::proxy::question::Question;
 use crate::proxy::stream::{self, Frames};
+use crate::proxy::writer;
 use crate::proxy::{Caller, Worker};
 use crate::translate;
 use crate::translate::reply::UsageSource;
@@ -47,14 +45,14 @@ pub enum Answer {
 ///
 /// # Errors
 /// What the client is told instead of an answer; for a stream, only what fails before its first byte.
-pub async fn chat(
+pub async fn answer(
     worker: &Worker,
     caller: &Caller,
     exchange: Exchange,
     hints: Hints,
-    body: Bytes,
+    question: Question,
 ) -> Result<Answer, Box<Refused>> {
-    let call = Call::prepare(worker, caller, exchange, hints, &body).await?;
+    let call = Call::prepare(worker, caller, exchange, hints, &question).await?;
     match (call.ask.accept, call.ask.choices) {
         // Apart, as a stream's opening is: else the future of every request had to have room for both.
         (Accept::Json, 1) => Box::pin(call.answer()).await,
@@ -70,7 +68,7 @@ impl Call {
             Ok(reply) => {
                 let concluded = self.conclude(reply).await;
                 let (usage, source) = concluded.usage;
-                let body = completion(&self.ask.model, &[concluded.as_choice()], usage);
+                let body = writer::whole(&self.ask, &[concluded], &[&self.attempt.echo], usage);
                 self.exchange.complete(usage, source, usage.total_tokens()).await;
                 Ok(Answer::Plain { exchange: self.exchange, body })
             }
@@ -138,6 +136,7 @@ impl Call {
             usage: self.usage(reply.usage, &content).await,
             finish_reason: translate::reply::finish_reason(reply.finish, self.ask.cutter.cut()),
             content,
+            calls: Vec::new(),
         }
     }
 }
@@ -145,29 +144,14 @@ impl Call {
 /// An answer as the client gets it.
 #[derive(Debug)]
 pub(super) struct Concluded {
-    content: String,
-    finish_reason: FinishReason,
+    pub(super) content: String,
+    pub(super) calls: Vec<ToolCall>,
+    pub(super) finish_reason: FinishReason,
     pub(super) usage: (Usage, UsageSource),
 }
 
 impl Concluded {
     pub(super) fn as_choice(&self) -> Choice<'_> {
-        Choice { content: &self.content, finish_reason: self.finish_reason }
+        Choice { content: &self.content, calls: &self.calls, finish_reason: self.finish_reason }
     }
-}
-
-/// The body of a plain answer.
-pub(super) fn completion(model: &str, choices: &[Choice<'_>], usage: Usage) -> Vec<u8> {
-    let id = CompletionId::mint();
-    Completion { id: &id, created: unix_seconds(), model, choices, usage }.to_json()
-}
-
-/// Writes the chunks of a streamed one.
-pub(super) fn writer(call: &Call) -> ChunkWriter {
-    ChunkWriter::new(&CompletionId::mint(), unix_seconds(), &call.ask.model, call.ask.include_usage)
-}
-
-/// Seconds since 1970, for `created`.
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

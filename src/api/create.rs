@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`
+//! `POST` to the endpoints that an app answers: `chat/completions`, `completions`.
 
 use std::sync::Arc;
 
@@ -11,14 +11,16 @@ use crate::api::shield::shield;
 use crate::api::{hints, payload, respond};
 use crate::openai::Error;
 use crate::openai::chunk::error_event;
-use crate::proxy::chat::{Answer, chat};
-use crate::proxy::{Caller, Exchange, Frames, Hints, Refused, Worker};
+use crate::proxy::answer::{Answer, answer};
+use crate::proxy::{Caller, Exchange, Frames, Hints, Question, Refused, Worker};
 use crate::telemetry::Metrics;
 
+/// `question`: what the endpoint makes of a body.
 pub(super) async fn create(
     worker: &Worker,
     caller: &Caller,
     exchange: Exchange,
+    question: fn(Bytes) -> Question,
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> HttpResponse {
@@ -26,7 +28,7 @@ pub(super) async fn create(
         Ok(read) => read,
         Err(error) => return respond::refused(Refused::new(error, exchange)),
     };
-    match chat(worker, caller, exchange, hints, body).await {
+    match answer(worker, caller, exchange, hints, question(body)).await {
         Ok(Answer::Plain { exchange, body }) => respond::json(exchange, body),
         Ok(Answer::Stream { head, frames }) => {
             let metrics = Arc::clone(&worker.shared.metrics);
