@@ -65,8 +65,8 @@ impl Memory {
     }
 
     pub(super) fn record(&self, owner: Owner, id: &ResponseId, now: Instant) -> Option<Arc<Record>> {
-        let mut shelf = self.shelf();
-        match shelf.touch(&response(owner, id), now, self.ttl)? {
+        let mut kept = self.lock();
+        match kept.touch(&response(owner, id), now, self.ttl)? {
             Value::Record(record) => Some(Arc::clone(record)),
             Value::Conversation(_) => None,
         }
@@ -87,8 +87,8 @@ impl Memory {
         id: &ConversationId,
         now: Instant,
     ) -> Option<Conversation> {
-        let mut shelf = self.shelf();
-        shelf.touch(&conversation(owner, id), now, self.ttl)?.as_conversation().cloned()
+        let mut kept = self.lock();
+        kept.touch(&conversation(owner, id), now, self.ttl)?.as_conversation().cloned()
     }
 
     pub(super) fn describe(
@@ -143,25 +143,25 @@ impl Memory {
     }
 
     pub(super) fn sweep(&self, now: Instant) {
-        let mut shelf = self.shelf();
-        while shelf.oldest().is_some_and(|(_, expires)| expires <= now) {
-            shelf.evict();
+        let mut kept = self.lock();
+        while kept.oldest().is_some_and(|(_, expires)| expires <= now) {
+            kept.evict();
         }
     }
 
     pub(super) fn size(&self) -> Size {
-        let shelf = self.shelf();
-        Size { entries: shelf.entries.len(), bytes: shelf.bytes }
+        let kept = self.lock();
+        Size { entries: kept.entries.len(), bytes: kept.bytes }
     }
 
     fn put(&self, key: Key, value: Value, now: Instant) -> Result<(), Failed> {
         if value.bytes_alone() > self.max_bytes {
             return Err(Failed::TooLarge);
         }
-        let mut shelf = self.shelf();
-        shelf.take(&key);
-        shelf.put(key, value, now + self.ttl);
-        shelf.trim(self.max_bytes);
+        let mut kept = self.lock();
+        kept.take(&key);
+        kept.put(key, value, now + self.ttl);
+        kept.trim(self.max_bytes);
         Ok(())
     }
 
@@ -174,8 +174,8 @@ impl Memory {
         change: impl FnOnce(&mut Conversation) -> Result<(), Failed>,
     ) -> Result<Option<Head>, Failed> {
         let key = conversation(owner, id);
-        let mut shelf = self.shelf();
-        let found = shelf.touch(&key, now, self.ttl).and_then(Value::as_conversation);
+        let mut kept = self.lock();
+        let found = kept.touch(&key, now, self.ttl).and_then(Value::as_conversation);
         let Some(mut changed) = found.cloned() else { return Ok(None) };
         change(&mut changed)?;
         let head = changed.head.clone();
@@ -183,19 +183,19 @@ impl Memory {
         if value.bytes_alone() > self.max_bytes {
             return Err(Failed::TooLarge);
         }
-        let before = shelf.take(&key);
-        shelf.put(key, value, now + self.ttl);
-        shelf.trim(self.max_bytes);
-        drop(shelf);
+        let before = kept.take(&key);
+        kept.put(key, value, now + self.ttl);
+        kept.trim(self.max_bytes);
+        drop(kept);
         drop(before);
         Ok(Some(head))
     }
 
     fn remove(&self, key: &Key, now: Instant) -> bool {
-        self.shelf().take(key).is_some_and(|entry| entry.expires > now)
+        self.lock().take(key).is_some_and(|entry| entry.expires > now)
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -192,13 +192,12 @@ impl Shared {
             self.metrics.session_store_failures("take", failures.takes);
             self.metrics.session_store_failures("put", failures.puts);
         }
-        match self.archive.size() {
-            Some(size) => self.metrics.archived(size.entries, size.bytes),
-            None => {
-                let failures = self.archive.failures();
-                self.metrics.archive_failures("read", failures.reads);
-                self.metrics.archive_failures("write", failures.writes);
-            }
+        if let Some(size) = self.archive.size() {
+            self.metrics.archived(size.entries, size.bytes);
+        } else {
+            let failures = self.archive.failures();
+            self.metrics.archive_failures("read", failures.reads);
+            self.metrics.archive_failures("write", failures.writes);
         }
         if let Some(failures) = self.limits.failures() {
             self.metrics.limit_store_failures("take", failures.takes);
