@@ -12,7 +12,6 @@ use crate::openai::Error;
 use crate::openai::conversation::{self, Asked, NewItem, Purpose};
 use crate::openai::page::{Page, list_json};
 use crate::proxy::{Caller, Exchange, Worker};
-use crate::translate::request::OnParameter;
 
 /// `POST /v1/conversations`
 pub(super) async fn create(
@@ -140,12 +139,7 @@ fn parse<'a>(
     purpose: Purpose,
 ) -> Result<Asked<'a>, Error> {
     let asked = Asked::parse(body, purpose)?;
-    if let (OnParameter::Reject, Some(field)) =
-        (worker.snapshot.config.parameters.unknown, asked.unknown.first())
-    {
-        return Err(Error::unknown_parameter(field));
-    }
-    exchange.ignored = asked.unknown.join(",");
+    exchange.ignored = worker.snapshot.config.parameters.unknown(&asked.unknown)?;
     Ok(asked)
 }
 
