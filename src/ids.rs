@@ -8,7 +8,7 @@ mod kept;
 use std::fmt;
 use std::sync::Arc;
 
-pub use kept::{ConversationId, ResponseId};
+pub use kept::{ConversationId, ItemId, ResponseId};
 
 /// Longest identifier taken from outside, in bytes.
 pub const MAX_ID_BYTES: usize = 255;

@@ -289,6 +289,8 @@ const OTHER_SECTIONS: &[Case] = &[
     ("responses: {store: disk}", "responses.store", "use `memory` or `redis`"),
     ("responses: {ttl: 10ms}", "responses.ttl", "from 1s to 365days"),
     ("responses: {max_bytes: 1023KiB}", "responses.max_bytes", "from 1MiB to 1TiB"),
+    ("responses: {max_bytes: 1MiB, max_entry: 1025KiB}", "responses.max_entry", "not be larger than `responses.max_bytes`"),
+    ("responses: {max_entry: 300MiB}", "responses.max_entry", "not be larger than `responses.max_bytes`"),
     ("responses: {max_entry: 513MiB}", "responses.max_entry", "from 1KiB to 512MiB"),
     ("responses: {max_entry: 5 apples}", "responses.max_entry", "`5 apples` is not a size"),
     ("limits: {store: disk}", "limits.store", "use `memory` or `redis`"),

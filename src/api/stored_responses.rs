@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::{HttpRequest, HttpResponse};
+use url::form_urlencoded;
 
 use crate::api::kept;
 use crate::api::route::OfResponse;
@@ -22,7 +23,7 @@ pub(super) async fn serve(
     what: OfResponse,
 ) -> HttpResponse {
     let found = match what {
-        OfResponse::Read => read(worker, caller, id).await,
+        OfResponse::Read => read(worker, caller, id, request.query_string()).await,
         OfResponse::Delete => delete(worker, caller, id).await,
         OfResponse::InputItems => input_items(worker, caller, id, request.query_string()).await,
         OfResponse::Cancel => cancel(worker, caller, id).await,
@@ -30,8 +31,21 @@ pub(super) async fn serve(
     kept::answer(exchange, found)
 }
 
-async fn read(worker: &Worker, caller: &Caller, id: &str) -> Result<Vec<u8>, Error> {
+async fn read(worker: &Worker, caller: &Caller, id: &str, query: &str) -> Result<Vec<u8>, Error> {
+    if wants_stream(query)? {
+        return Err(Error::unsupported_value("stream", "true", "A stored response is read as a whole."));
+    }
     Ok(find(worker, caller, id).await?.response.clone().into_bytes())
+}
+
+/// `stream` of a query.
+fn wants_stream(query: &str) -> Result<bool, Error> {
+    let mut parameters = form_urlencoded::parse(query.as_bytes());
+    match parameters.find(|(name, _)| name == "stream").as_ref().map(|(_, value)| &**value) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Error::invalid_type("stream", "a boolean", "a string")),
+    }
 }
 
 async fn delete(worker: &Worker, caller: &Caller, id: &str) -> Result<Vec<u8>, Error> {

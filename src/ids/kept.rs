@@ -49,6 +49,22 @@ impl ConversationId {
     }
 }
 
+/// The id of an item of a conversation, `msg_…`, `fc_…`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ItemId(Arc<str>);
+
+impl ItemId {
+    /// A new one: what such items begin with, and 48 hexadecimal digits.
+    pub fn mint(prefix: &str) -> Self {
+        Self(after(prefix))
+    }
+
+    /// The id as it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 fn after(prefix: &str) -> Arc<str> {
     let mut buffer = [0; 2 * uuid::fmt::Simple::LENGTH];
     let (first, second) = buffer.split_at_mut(uuid::fmt::Simple::LENGTH);

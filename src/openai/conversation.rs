@@ -1,12 +1,17 @@
 //! `/v1/conversations`: what is asked, and what is answered.
 
+mod items;
+
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use serde::Serializer as _;
 
 use crate::openai::Error;
 use crate::openai::chat::caps::{MAX_METADATA, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS};
 use crate::openai::json::{self, At, Path, Value, check_length};
+
+pub use items::NewItem;
 
 /// The metadata of what has none.
 pub const NO_METADATA: &str = "{}";
@@ -55,10 +60,10 @@ impl<'a> Asked<'a> {
             }
             let at = At::new(value, root.key(&key));
             match (&*key, purpose) {
-                ("items", Purpose::AddItems) => asked.items = items(at, 1)?,
+                ("items", Purpose::AddItems) => asked.items = items(at, 1..=MAX_ITEMS)?,
                 ("items" | "metadata", Purpose::Create) | ("metadata", Purpose::Update)
                     if *at.value() == Value::Null => {}
-                ("items", Purpose::Create) => asked.items = items(at, 0)?,
+                ("items", Purpose::Create) => asked.items = items(at, 0..=MAX_ITEMS)?,
                 ("metadata", Purpose::Create | Purpose::Update) => asked.metadata = metadata(at)?,
                 _ => asked.unknown.push(key),
             }
@@ -100,27 +105,8 @@ pub fn metadata(at: At<'_, '_>) -> Result<String, Error> {
     Ok(String::from_utf8(out).unwrap_or_else(|_| NO_METADATA.to_owned()))
 }
 
-/// An item as it is kept.
-#[derive(Debug)]
-pub struct NewItem {
-    /// Its id.
-    pub id: String,
-    /// Its JSON.
-    pub json: String,
-}
-
-// TEMP: replaced by the items of `responses`.
-fn items(at: At<'_, '_>, least: usize) -> Result<Vec<NewItem>, Error> {
-    let mut number = 0;
-    at.list("an array of objects", least..=MAX_ITEMS, |at| {
-        let mut fields = at.object()?;
-        let role = fields.required("role")?.string()?.into_owned();
-        let text = fields.required("content")?.string()?.into_owned();
-        number += 1;
-        let id = format!("msg_{number}");
-        let json = serde_json::json!({"id": id, "type": "message", "role": role, "status": "completed", "content": [{"type": "input_text", "text": text}]});
-        Ok(NewItem { id, json: json.to_string() })
-    })
+fn items(at: At<'_, '_>, how_many: RangeInclusive<usize>) -> Result<Vec<NewItem>, Error> {
+    at.list("an array of objects", how_many, items::item)
 }
 
 #[cfg(test)]

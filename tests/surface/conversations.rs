@@ -98,6 +98,113 @@ fn a_conversation_lives_through_all_that_can_be_done_with_it() {
 }
 
 #[test]
+fn items_of_every_kind_come_back_in_openais_form() {
+    let proxy = Proxy::start();
+    let given = json!([
+        {"role": "developer", "content": [{"type": "input_text", "text": "be brief"}, {"type": "input_image", "image_url": "https://a/b.png"}]},
+        {"type": "message", "role": "user", "content": [{"type": "input_file", "file_id": "f_1", "filename": null}], "id": null, "status": null},
+        {"role": "assistant", "id": "msg_own", "status": "incomplete", "content": [{"type": "output_text", "text": "so", "annotations": [{"type": "x"}]}, {"type": "refusal", "refusal": "no"}]},
+        {"role": "assistant", "content": [{"type": "input_text", "text": "said before"}]},
+        {"type": "function_call", "call_id": "call_1", "name": "add", "arguments": "{\"a\":1}"},
+        {"type": "function_call_output", "call_id": "call_1", "output": "2"},
+        {"type": "function_call_output", "call_id": "call_1", "output": [{"type": "input_text", "text": "2"}]},
+        {"type": "custom_tool_call", "call_id": "call_2", "name": "run", "input": "x", "id": "ctc_1"},
+        {"type": "custom_tool_call_output", "call_id": "call_2", "output": ""},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "abc", "id": "rs_1"},
+        {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]},
+    ]);
+    let created = send(&proxy, "POST", "/v1/conversations", &json!({"items": given}));
+    let items = format!("/v1/conversations/{}/items?order=asc", conversation(&created));
+    let listed = get(&proxy, &items);
+    texts(&listed);
+    let data = listed.json["data"].as_array().unwrap();
+    let prefixes =
+        ["msg_", "msg_", "msg_own", "msg_", "fc_", "fco_", "fco_", "ctc_1", "ctco_", "rs_1", "rs_"];
+    assert_eq!(data.len(), prefixes.len());
+    for (item, prefix) in data.iter().zip(prefixes) {
+        assert!(item["id"].as_str().unwrap().starts_with(prefix), "{item}");
+    }
+    assert_eq!(
+        data[0]["content"][1],
+        json!({"type": "input_image", "image_url": "https://a/b.png", "file_id": null, "detail": "auto"})
+    );
+    assert_eq!(data[2]["status"], "incomplete");
+    assert_eq!(
+        data[2]["content"][0],
+        json!({"type": "output_text", "text": "so", "annotations": [], "logprobs": []})
+    );
+    assert_eq!(data[3]["content"][0]["type"], "output_text");
+    assert_eq!(data[4]["arguments"], "{\"a\":1}");
+    assert_eq!(data[9]["encrypted_content"], "abc");
+    // What came out can be put in again, and is the same.
+    let again = send(&proxy, "POST", "/v1/conversations", &json!({"items": data}));
+    let items = format!("/v1/conversations/{}/items?order=asc", conversation(&again));
+    assert_eq!(get(&proxy, &items).body, listed.body);
+}
+
+#[test]
+fn items_that_are_wrong_are_refused_with_their_place() {
+    let proxy = Proxy::start();
+    for (item, code, param) in [
+        (json!({"content": "hi"}), "missing_required_parameter", "items[1].role"),
+        (json!({"role": "user"}), "missing_required_parameter", "items[1].content"),
+        (json!({"role": "tool", "content": "hi"}), "invalid_value", "items[1].role"),
+        (json!({"role": "user", "content": 1}), "invalid_type", "items[1].content"),
+        (json!({"role": "user", "content": ["hi"]}), "invalid_type", "items[1].content[0]"),
+        (
+            json!({"role": "user", "content": [{"type": "output_text", "text": "hi"}]}),
+            "invalid_value",
+            "items[1].content[0].type",
+        ),
+        (
+            json!({"role": "user", "content": [{"type": "input_text"}]}),
+            "missing_required_parameter",
+            "items[1].content[0].text",
+        ),
+        (
+            json!({"role": "user", "content": [{"type": "input_image", "detail": "x"}]}),
+            "invalid_value",
+            "items[1].content[0].detail",
+        ),
+        (json!({"role": "user", "content": "hi", "status": "done"}), "invalid_value", "items[1].status"),
+        (json!({"role": "user", "content": "hi", "id": "a b"}), "invalid_value", "items[1].id"),
+        (json!({"role": "user", "content": "hi", "id": ""}), "empty_string", "items[1].id"),
+        (json!({"type": "computer_call"}), "invalid_value", "items[1].type"),
+        (json!({"type": "item_reference", "id": "msg_1"}), "invalid_value", "items[1].type"),
+        (
+            json!({"type": "function_call", "name": "f", "arguments": ""}),
+            "missing_required_parameter",
+            "items[1].call_id",
+        ),
+        (
+            json!({"type": "function_call", "call_id": "", "name": "f", "arguments": ""}),
+            "empty_string",
+            "items[1].call_id",
+        ),
+        (
+            json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": {}}),
+            "invalid_type",
+            "items[1].arguments",
+        ),
+        (
+            json!({"type": "function_call_output", "call_id": "c", "output": {}}),
+            "invalid_type",
+            "items[1].output",
+        ),
+        (
+            json!({"type": "custom_tool_call", "call_id": "c", "name": "f"}),
+            "missing_required_parameter",
+            "items[1].input",
+        ),
+        (json!({"type": "reasoning"}), "missing_required_parameter", "items[1].summary"),
+    ] {
+        let body = json!({"items": [user("hi"), item]});
+        let error = (400, "invalid_request_error", Some(code), Some(param));
+        send(&proxy, "POST", "/v1/conversations", &body).is_error(error);
+    }
+}
+
+#[test]
 fn an_empty_conversation_is_one() {
     let proxy = Proxy::start();
     for body in [json!({}), json!({"items": null, "metadata": null}), json!({"items": [], "metadata": {}})] {

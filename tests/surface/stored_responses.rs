@@ -49,6 +49,11 @@ fn a_response_is_read_as_it_was_kept_and_then_deleted() {
         assert_eq!(answer.json, json!({"id": id, "object": "response"}));
     }
     let path = format!("/v1/responses/{id}");
+    for (query, code) in [("stream=true", "unsupported_value"), ("stream=1", "invalid_type")] {
+        let answer = ask(proxy.listen, "GET", &format!("{path}?{query}"), &[], b"");
+        answer.is_error((400, "invalid_request_error", Some(code), Some("stream")));
+    }
+    assert_eq!(ask(proxy.listen, "GET", &format!("{path}?stream=false"), &[], b"").status, 200);
     let deleted = ask(proxy.listen, "DELETE", &path, &[], b"");
     assert_eq!(deleted.status, 200);
     assert_eq!(deleted.json, json!({"id": id, "object": "response", "deleted": true}));

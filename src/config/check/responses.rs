@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::reader::Reader;
+use super::reader::{Read, Reader};
 use crate::config::raw::RawResponses;
 use crate::config::{Responses, ResponsesStore};
 use crate::redis;
@@ -29,11 +29,14 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &RawResponses) -> Responses {
         reader.within("responses.max_bytes", raw.max_bytes.as_ref(), &MAX_BYTES_RANGE, "from 1MiB to 1TiB");
     let max_entry =
         reader.within("responses.max_entry", raw.max_entry.as_ref(), &MAX_ENTRY_RANGE, "from 1KiB to 512MiB");
+    let max_bytes = max_bytes.or(MAX_BYTES);
+    let max_entry = match max_entry {
+        Read::Good(max_entry) if store == ResponsesStore::Memory && max_entry > max_bytes => {
+            reader.problem("responses.max_entry", "must not be larger than `responses.max_bytes`");
+            max_bytes
+        }
+        max_entry => max_entry.or(MAX_ENTRY.min(max_bytes)),
+    };
     let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
-    Responses {
-        store,
-        ttl: ttl.or(TTL),
-        max_bytes: bytes(max_bytes.or(MAX_BYTES)),
-        max_entry: bytes(max_entry.or(MAX_ENTRY)),
-    }
+    Responses { store, ttl: ttl.or(TTL), max_bytes: bytes(max_bytes), max_entry: bytes(max_entry) }
 }
