@@ -222,7 +222,7 @@ pub(crate) struct RawResponses {
     /// 1TiB. Default: 256MiB.
     pub max_bytes: Option<Written<ByteSize>>,
     /// The largest response, with the conversation that it ends, and the largest conversation. From 1KiB to 512MiB.
-    /// Default: 16MiB.
+    /// Default: 16MiB, or `max_bytes` if that is less.
     pub max_entry: Option<Written<ByteSize>>,
 }
 
