@@ -3,8 +3,12 @@
 //! Each is made by `parse` (or minted), so a value that exists is sane: it fits into an HTTP header.
 //! Secret ones print as `***`.
 
+mod kept;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use kept::{ConversationId, ItemId, ResponseId};
 
 /// Longest identifier taken from outside, in bytes.
 pub const MAX_ID_BYTES: usize = 255;

@@ -13,7 +13,7 @@
 //! | roof | `main`, [`cli`], [`app`], [`sandbox`], [`explain`] | wiring, signals, exit codes; the dry run |
 //! | 3 | [`api`] | HTTP towards clients: routes, headers, bodies, the one place where an error becomes HTTP |
 //! | 2 | [`proxy`] | the use case: one exchange from its start to its settlement |
-//! | 1 | [`session`] [`limits`] [`upstream`] [`redis`] [`config`] [`telemetry`] [`certificate`] | state and IO, at their rims only |
+//! | 1 | [`session`] [`archive`] [`limits`] [`upstream`] [`redis`] [`config`] [`telemetry`] [`certificate`] | state and IO, at their rims only |
 //! | ground | [`openai`] [`chipp`] [`translate`] [`catalog`] [`allowance`] [`ids`] [`secret`] | pure: no IO, no clock, no framework |
 //! | annexe | [`emulator`] | a pretend Chipp; it imports nothing of the code that it judges |
 //!
@@ -58,6 +58,7 @@
 pub mod allowance;
 pub mod api;
 pub mod app;
+pub mod archive;
 pub mod catalog;
 pub mod certificate;
 pub mod chipp;

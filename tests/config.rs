@@ -285,6 +285,13 @@ const OTHER_SECTIONS: &[Case] = &[
     ("sessions: {user_headers: [A, a]}", "sessions.user_headers[1]", "same as sessions.user_headers[0]"),
     ("sessions: {user_headers: [A], conversation_headers: [B, A]}", "sessions.conversation_headers[1]", "same as sessions.user_headers[0]"),
     ("sessions: {expose: true, strategy: sticky}", "sessions.expose", "does not go with `strategy: sticky`"),
+    ("responses: {store: disk}", "responses.store", "use `memory` or `redis`"),
+    ("responses: {ttl: 10ms}", "responses.ttl", "from 1s to 365days"),
+    ("responses: {max_bytes: 1023KiB}", "responses.max_bytes", "from 1MiB to 1TiB"),
+    ("responses: {max_bytes: 1MiB, max_entry: 1025KiB}", "responses.max_entry", "not be larger than `responses.max_bytes`"),
+    ("responses: {max_entry: 300MiB}", "responses.max_entry", "not be larger than `responses.max_bytes`"),
+    ("responses: {max_entry: 513MiB}", "responses.max_entry", "from 1KiB to 512MiB"),
+    ("responses: {max_entry: 5 apples}", "responses.max_entry", "`5 apples` is not a size"),
     ("limits: {store: disk}", "limits.store", "use `memory` or `redis`"),
     ("limits: {on_store_failure: panic}", "limits.on_store_failure", "use `local` or `deny`"),
     ("limits: {all: {requests_per_minute: 0}}", "limits.all.requests_per_minute", "leave it out"),
@@ -333,6 +340,7 @@ fn what_is_in_redis_needs_its_address() {
     for (text, setting) in [
         ("sessions: {store: redis}", "sessions.store"),
         ("sessions: {store: redis}\nredis: {prefix: p}", "sessions.store"),
+        ("responses: {store: redis}", "responses.store"),
         ("limits: {store: redis}", "limits.store"),
     ] {
         let told = problems(text);
@@ -350,7 +358,7 @@ fn what_is_in_redis_needs_its_address() {
 
 #[test]
 fn a_build_without_redis_refuses_it() {
-    for section in ["sessions", "limits"] {
+    for section in ["sessions", "responses", "limits"] {
         let told = problems(&format!("{section}: {{store: redis}}\nredis: {{url: \"redis://h\"}}"));
         let expected = format!("{section}.store: `redis` is not part of this build");
         let is_told = told.iter().any(|line| line.starts_with(&expected));
@@ -406,6 +414,7 @@ auth:
     - {{name: web, sha256: [sha256:{HASH}, {upper}], models: [zeta, \"gpt-4*\", gpt-4o-mini], expires: 2027-01-01, disabled: true, trust_user: true, limits: {{requests_per_minute: 9}}}}
     - {{name: all, sha256: {third}, expires: 2027-01-01T00:00:01Z}}
 sessions: {{strategy: off, ttl: 90s, capacity: 5, user_headers: [], conversation_headers: \"X-A, x-b\"}}
+responses: {{ttl: 2h, max_bytes: 1GiB, max_entry: 64KiB}}
 limits: {{all: {{requests_per_minute: 9, burst: 2, requests_per_day: 10, tokens_per_minute: 3, tokens_per_day: 4, concurrent: 5}}, key: {{}}, user: {{tokens_per_day: 6}}}}
 redis: {{url: \"rediss://user:pass@redis.internal:6380/2\", prefix: \"p:\", timeout: 20ms}}
 parameters: {{unsupported: reject, unknown: reject}}
@@ -455,6 +464,8 @@ telemetry: {{log: pretty, level: debug, content: true, otlp: false}}
     assert_eq!((&keys[1].models, keys[1].sha256[0]), (&None, [0xab; 32]));
     assert_eq!(config.sessions.strategy, Strategy::Off);
     assert_eq!((config.sessions.ttl, config.sessions.capacity), (Duration::from_secs(90), 5));
+    assert_eq!(config.responses.ttl, Duration::from_secs(7200));
+    assert_eq!((config.responses.max_bytes, config.responses.max_entry), (1 << 30, 65536));
     assert!(config.sessions.user_headers.is_empty());
     assert_eq!(config.sessions.conversation_headers, ["x-a", "x-b"]);
     let all = config.limits.all;
@@ -775,6 +786,11 @@ sessions:
   - x-conversation-id
   - x-openwebui-chat-id
   expose: false
+responses:
+  store: memory
+  ttl: 30days
+  max_bytes: 256MiB
+  max_entry: 16MiB
 limits:
   store: memory
   on_store_failure: local

@@ -63,6 +63,7 @@ fn the_table_of_metrics_is_the_programs() {
     metrics.upstream_error("cut");
     metrics.session_store_failures("take", 1);
     metrics.limit_store_failures("take", 1);
+    metrics.archive_failures("read", 1);
     metrics.retry("connect");
     metrics.breaker(&alias, "open", 2);
     metrics.certificate_reloaded("renewed");

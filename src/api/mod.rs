@@ -3,18 +3,21 @@
 //! A handler is thin: it reads, asks `proxy`, and writes. It knows neither Chipp nor where state is kept.
 
 mod admin;
+mod conversations;
 mod cors;
 mod create;
 mod credential;
 mod error;
 mod headers;
 mod hints;
+mod kept;
 mod models;
 mod payload;
 mod request_id;
 mod respond;
 mod route;
 mod shield;
+mod stored_responses;
 mod unread;
 mod unsupported;
 
@@ -26,6 +29,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 pub use admin::{ReloadRequest, answer as admin};
 
+use crate::api::kept::Body;
 use crate::api::route::{Endpoint, Routed, route};
 use crate::api::shield::shield;
 use crate::openai::Error;
@@ -109,5 +113,15 @@ async fn serve(
         }
         Endpoint::Models => models::list(worker, caller, exchange),
         Endpoint::Model(name) => models::retrieve(worker, caller, exchange, &name),
+        Endpoint::OfResponse(id, what) => {
+            stored_responses::serve(worker, caller, exchange, request, &id, what).await
+        }
+        Endpoint::Conversations => {
+            conversations::create(worker, caller, exchange, Body { request, payload }).await
+        }
+        Endpoint::OfConversation(id, what) => {
+            let body = Body { request, payload };
+            conversations::serve(worker, caller, exchange, body, &id, what).await
+        }
     }
 }

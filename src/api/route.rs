@@ -1,12 +1,16 @@
 //! Which path is what. A table, asked by hand: it must answer wrong paths and methods in OpenAI's words, know the
 //! same paths without `/v1`, and take model names with slashes in them.
 
+mod kept;
+
 use std::borrow::Cow;
 
 use actix_web::http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::api::unsupported::{self, Unsupported};
+
+pub(super) use kept::{OfConversation, OfResponse};
 
 /// What can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,12 @@ pub(super) enum Endpoint<'a> {
     Models,
     /// `GET models/{id}`
     Model(Cow<'a, str>),
+    /// Below `responses/{id}`
+    OfResponse(Cow<'a, str>, OfResponse),
+    /// `POST conversations`
+    Conversations,
+    /// Below `conversations/{id}`
+    OfConversation(Cow<'a, str>, OfConversation<'a>),
 }
 
 /// Where a request goes.
@@ -44,6 +54,8 @@ impl Routed<'_> {
             Self::To(Endpoint::ChatCompletions) => "chat.completions",
             Self::To(Endpoint::Completions) => "completions",
             Self::To(Endpoint::Models | Endpoint::Model(_)) => "models",
+            Self::To(Endpoint::OfResponse(..)) => "responses",
+            Self::To(Endpoint::Conversations | Endpoint::OfConversation(..)) => "conversations",
             Self::Unsupported(_) => "unsupported",
             Self::WrongMethod { .. } | Self::Unknown => "none",
         }
@@ -66,7 +78,10 @@ pub(super) fn route<'a>(method: &Method, path: &'a str) -> Routed<'a> {
                 Routed::To(Endpoint::Model(percent_decode_str(name).decode_utf8_lossy()))
             }
             Some(_) => Routed::WrongMethod { allow: "GET, HEAD" },
-            None => unsupported::find(below).map_or(Routed::Unknown, Routed::Unsupported),
+            None => match unsupported::find(below) {
+                Some(entry) => Routed::Unsupported(entry),
+                None => kept::route(method, below),
+            },
         },
     }
 }

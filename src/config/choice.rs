@@ -4,7 +4,8 @@ use schemars::{Schema, json_schema};
 
 use super::written::FromText;
 use super::{
-    EmptyReply, Fault, LearnSession, LimitsStore, LogFormat, LogLevel, OnStoreFailure, SessionStore, Strategy,
+    EmptyReply, Fault, LearnSession, LimitsStore, LogFormat, LogLevel, OnStoreFailure, ResponsesStore,
+    SessionStore, Strategy,
 };
 use crate::catalog::{Images, Tools};
 use crate::translate::request::OnParameter;
@@ -50,6 +51,11 @@ impl Choice for Mode {
 }
 
 impl Choice for SessionStore {
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("memory", Some(Self::Memory)), ("redis", Some(Self::Redis))];
+}
+
+impl Choice for ResponsesStore {
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("memory", Some(Self::Memory)), ("redis", Some(Self::Redis))];
 }

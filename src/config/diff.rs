@@ -20,6 +20,7 @@ const RESTART: &[&str] = &[
     "sessions.store",
     "sessions.ttl",
     "sessions.capacity",
+    "responses",
     "limits.store",
     "limits.on_store_failure",
     "redis",
@@ -61,6 +62,7 @@ impl Config {
         wanted.sessions.store = self.sessions.store;
         wanted.sessions.ttl = self.sessions.ttl;
         wanted.sessions.capacity = self.sessions.capacity;
+        wanted.responses = self.responses.clone();
         wanted.limits.store = self.limits.store;
         wanted.limits.on_store_failure = self.limits.on_store_failure;
         wanted.redis.clone_from(&self.redis);
@@ -142,12 +144,12 @@ mod tests {
         let new = format!(
             "{OLD}server: {{listen: '127.0.0.1:1', admin: off, workers: 3, drain: 1s, timeouts: {{head: 1s, body: 2s, keep_alive: 3s}}}}\n\
              upstream: {{base_url: 'http://x', reuse_connections: false, timeouts: {{connect: 1s, first_byte: 2s, idle: 3s, total: 9s}}}}\n\
-             sessions: {{store: redis, ttl: 1h, capacity: 7}}\nlimits: {{store: redis, on_store_failure: deny}}\nredis: {{url: 'redis://x'}}\ntelemetry: {{log: pretty}}\n"
+             sessions: {{store: redis, ttl: 1h, capacity: 7}}\nresponses: {{store: redis, ttl: 1h, max_bytes: 2MiB, max_entry: 2KiB}}\nlimits: {{store: redis, on_store_failure: deny}}\nredis: {{url: 'redis://x'}}\ntelemetry: {{log: pretty}}\n"
         );
         let (old, new) = (config(OLD), config(&new));
         let (config, changed) = old.renewed(new);
         assert_eq!(changed.live, ["server.drain", "server.timeouts.body", "upstream.timeouts.total"]);
-        assert_eq!(changed.restart.len(), 17, "{changed:?}");
+        assert_eq!(changed.restart.len(), 21, "{changed:?}");
         assert!(changes(&old, &config).restart.is_empty());
         assert_eq!(changes(&old, &config).live, changed.live);
     }

@@ -52,6 +52,8 @@ pub struct Config {
     pub auth: Auth,
     /// How conversations are kept.
     pub sessions: Sessions,
+    /// What is kept for the Responses API.
+    pub responses: Responses,
     /// How much they may call.
     pub limits: Limits,
     /// `redis`, for whatever is kept there; there if `redis.url` is set.
@@ -233,6 +235,28 @@ pub enum Strategy {
 /// `sessions.store`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionStore {
+    /// In the process.
+    Memory,
+    /// In Redis, where all replicas find them; `Config::redis` is there then.
+    Redis,
+}
+
+/// `responses`: also what is kept of conversations.
+#[derive(Clone, Debug)]
+pub struct Responses {
+    /// Where they are kept.
+    pub store: ResponsesStore,
+    /// How long an unused one is.
+    pub ttl: Duration,
+    /// What all of them may take in memory.
+    pub max_bytes: usize,
+    /// The largest one.
+    pub max_entry: usize,
+}
+
+/// `responses.store`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponsesStore {
     /// In the process.
     Memory,
     /// In Redis, where all replicas find them; `Config::redis` is there then.

@@ -8,7 +8,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::choice::word;
 use super::{
-    Auth, Breaker, ClientKey, Config, Cors, Limits, Redis, Retry, ServerTimeouts, Sessions, Timeouts,
+    Auth, Breaker, ClientKey, Config, Cors, Limits, Redis, Responses, Retry, ServerTimeouts, Sessions,
+    Timeouts,
 };
 use crate::allowance::Allowance;
 use crate::catalog::Route;
@@ -52,6 +53,7 @@ impl Config {
             ),
             ("auth", auth(&self.auth)),
             ("sessions", sessions(&self.sessions)),
+            ("responses", responses(&self.responses)),
             ("limits", self.limits_node()),
         ];
         keys.extend(self.redis.as_ref().map(|settings| ("redis", redis(settings))));
@@ -207,6 +209,15 @@ fn sessions(sessions: &Sessions) -> Node {
         ("user_headers", texts(&sessions.user_headers)),
         ("conversation_headers", texts(&sessions.conversation_headers)),
         ("expose", Node::Bool(sessions.expose)),
+    ])
+}
+
+fn responses(responses: &Responses) -> Node {
+    section([
+        ("store", text(word(responses.store))),
+        ("ttl", duration(responses.ttl)),
+        ("max_bytes", size(responses.max_bytes)),
+        ("max_entry", size(responses.max_entry)),
     ])
 }
 

@@ -5,9 +5,11 @@
 pub mod chat;
 pub mod chunk;
 pub mod completion;
+pub mod conversation;
 pub mod error;
 pub mod json;
 pub mod model;
+pub mod page;
 pub mod text_completion;
 pub mod tokens;
 pub mod usage;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::allowance::Allowance;
+use crate::archive::Owner;
 use crate::catalog::covers;
 use crate::config::{Auth, ClientKey};
 use crate::openai::Error;
@@ -86,6 +87,15 @@ impl Caller {
         })
     }
 
+    /// Whose what it keeps is: the same for as long as its credential has its name, also after a restart.
+    pub fn owner(&self) -> Owner {
+        match (&self.chipp_key, &self.name) {
+            (Some(key), _) => Owner::of("chipp key", key.expose().as_bytes()),
+            (None, Some(name)) => Owner::of("key", name.as_bytes()),
+            (None, None) => Owner::of("anybody", b""),
+        }
+    }
+
     /// Whether it may use (and see) a model.
     pub fn may_use(&self, model: &str) -> bool {
         let Some(models) = &self.models else { return true };
@@ -159,6 +169,17 @@ mod tests {
         let caller = authenticate(&auth, Some("good"), 1).unwrap();
         assert!(caller.may_use("gpt-4o") && caller.may_use("support"));
         assert!(!caller.may_use("support2") && !caller.may_use("secret"));
+    }
+
+    #[test]
+    fn what_is_kept_is_the_same_owners_after_a_restart() {
+        let keys = || Auth::Keys(vec![entry("web", &["old", "new"]), entry("trusted", &["other"])]);
+        let owner = |auth: &Auth, key| authenticate(auth, Some(key), 1).unwrap().owner();
+        assert_eq!(owner(&keys(), "old"), owner(&keys(), "new"));
+        assert_ne!(owner(&keys(), "old"), owner(&keys(), "other"));
+        assert_eq!(owner(&Auth::Passthrough, "a"), owner(&Auth::Passthrough, "a"));
+        assert_ne!(owner(&Auth::Passthrough, "a"), owner(&Auth::Passthrough, "b"));
+        assert_ne!(owner(&Auth::Passthrough, "web"), owner(&keys(), "old"));
     }
 
     #[test]

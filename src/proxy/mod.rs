@@ -35,7 +35,8 @@ pub use exchange::{Exchange, Head, Hints, Refused, SessionWish};
 pub use question::Question;
 pub use stream::Frames;
 
-use crate::config::{Config, LimitsStore, SessionStore};
+use crate::archive::{self, Archive};
+use crate::config::{Config, LimitsStore, ResponsesStore, SessionStore};
 use crate::limits::Limits;
 use crate::openai;
 use crate::proxy::replicas::{Replicas, is_shared};
@@ -56,6 +57,8 @@ pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
     /// The sessions that are known.
     pub sessions: Arc<Store>,
+    /// The responses and conversations that are kept.
+    pub archive: Arc<Archive>,
     /// What the replicas have in common, if they have.
     pub replicas: Option<Replicas>,
     /// The key of all hashes.
@@ -114,6 +117,15 @@ impl Shared {
             }
             _ => Store::Memory(Local::new(settings.ttl, settings.capacity)),
         };
+        let settings = &config.responses;
+        let archive = match &replicas {
+            Some(with) if settings.store == ResponsesStore::Redis => {
+                let (redis, prefix) = (Arc::clone(&with.redis), with.prefix.clone());
+                archive::Store::Redis(archive::Remote::new(redis, prefix, settings.ttl))
+            }
+            _ => archive::Store::Memory(archive::Memory::new(settings.ttl, settings.max_bytes)),
+        };
+        let archive = Archive::new(archive, settings.max_entry);
         let limits = match &replicas {
             Some(with) if config.limits.store == LimitsStore::Redis => {
                 Limits::in_redis(config.limits, now, Arc::clone(&with.redis), with.prefix.clone())
@@ -126,6 +138,7 @@ impl Shared {
         }
         Ok(Self {
             sessions: Arc::new(sessions),
+            archive: Arc::new(archive),
             replicas,
             retries: Budget::new(now),
             fingerprinter: Fingerprinter::random()?,
@@ -158,6 +171,7 @@ impl Shared {
     /// Forgets what has expired; to be called every [`SWEEP_INTERVAL`].
     pub fn sweep(&self) {
         self.sessions.sweep(Instant::now());
+        self.archive.sweep(Instant::now());
         self.limits.sweep(Instant::now());
         self.metrics.sessions.set(i64::try_from(self.sessions.len_in_memory()).unwrap_or(i64::MAX));
     }
@@ -178,6 +192,13 @@ impl Shared {
             let failures = sessions.failures();
             self.metrics.session_store_failures("take", failures.takes);
             self.metrics.session_store_failures("put", failures.puts);
+        }
+        if let Some(size) = self.archive.size() {
+            self.metrics.archived(size.entries, size.bytes);
+        } else {
+            let failures = self.archive.failures();
+            self.metrics.archive_failures("read", failures.reads);
+            self.metrics.archive_failures("write", failures.writes);
         }
         if let Some(failures) = self.limits.failures() {
             self.metrics.limit_store_failures("take", failures.takes);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{self, Config, LimitsStore, OnStoreFailure, SessionStore};
+use crate::config::{self, Config, LimitsStore, OnStoreFailure, ResponsesStore, SessionStore};
 use crate::redis::{OpenError, Redis};
 use crate::session::{Agreement, Fingerprinter};
 
@@ -17,12 +17,14 @@ pub struct Replicas {
     pub(super) prefix: String,
     agreement: Agreement,
     /// What it means that Redis is away.
-    without: &'static str,
+    without: String,
 }
 
 /// Whether anything is in common.
 pub(super) fn is_shared(config: &Config) -> bool {
-    config.sessions.store == SessionStore::Redis || config.limits.store == LimitsStore::Redis
+    config.sessions.store == SessionStore::Redis
+        || config.responses.store == ResponsesStore::Redis
+        || config.limits.store == LimitsStore::Redis
 }
 
 impl Replicas {
@@ -44,28 +46,31 @@ impl Replicas {
     }
 
     /// What it means that Redis is away, in words.
-    pub fn without(&self) -> &'static str {
-        self.without
+    pub fn without(&self) -> &str {
+        &self.without
     }
 
     /// Keeps Redis connected, for as long as it is polled.
     pub(super) async fn keep(&self, fingerprinter: &Fingerprinter) {
         let greet = async |link: &_| self.agreement.reach(link, fingerprinter).await;
-        self.redis.keep(greet, self.without).await;
+        self.redis.keep(greet, &self.without).await;
     }
 }
 
-fn without(config: &Config) -> &'static str {
-    let limits = Some(config.limits.on_store_failure).filter(|_| config.limits.store == LimitsStore::Redis);
-    match (config.sessions.store, limits) {
-        (_, None) => "conversations are replayed",
-        (SessionStore::Memory, Some(OnStoreFailure::Local)) => "each replica counts limits by itself",
-        (SessionStore::Memory, Some(OnStoreFailure::Deny)) => "requests that have limits are refused",
-        (SessionStore::Redis, Some(OnStoreFailure::Local)) => {
-            "conversations are replayed, and each replica counts limits by itself"
-        }
-        (SessionStore::Redis, Some(OnStoreFailure::Deny)) => {
-            "conversations are replayed, and requests that have limits are refused"
-        }
+fn without(config: &Config) -> String {
+    let limits = match config.limits.on_store_failure {
+        OnStoreFailure::Local => "each replica counts limits by itself",
+        OnStoreFailure::Deny => "requests that have limits are refused",
+    };
+    let told = [
+        (config.sessions.store == SessionStore::Redis, "conversations are replayed"),
+        (config.responses.store == ResponsesStore::Redis, "stored responses cannot be read"),
+        (config.limits.store == LimitsStore::Redis, limits),
+    ];
+    let told: Vec<&str> = told.into_iter().filter_map(|(is_so, words)| is_so.then_some(words)).collect();
+    match told.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{}, and {last}", others.join(", ")),
+        None => String::new(),
     }
 }

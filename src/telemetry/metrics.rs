@@ -34,6 +34,9 @@ pub struct Metrics {
     redis_up: Gauge,
     session_store_failures: Family<OperationLabels, Counter>,
     limit_store_failures: Family<OperationLabels, Counter>,
+    archive_entries: Gauge,
+    archive_bytes: Gauge,
+    archive_failures: Family<OperationLabels, Counter>,
     certificate_reloads: Family<ResultLabels, Counter>,
     config_reloads: Family<ResultLabels, Counter>,
     config_is_good: Gauge,
@@ -160,6 +163,9 @@ impl Metrics {
             redis_up: Gauge::default(),
             session_store_failures: Family::default(),
             limit_store_failures: Family::default(),
+            archive_entries: Gauge::default(),
+            archive_bytes: Gauge::default(),
+            archive_failures: Family::default(),
             certificate_reloads,
             config_reloads: Family::default(),
             config_is_good: Gauge::default(),
@@ -194,6 +200,12 @@ impl Metrics {
         registry.register("breaker_changes", "Breakers that opened and closed", self.breaker_changes.clone());
         registry.register("requests_in_flight", "Requests being answered", self.in_flight.clone());
         registry.register("sessions", "Sessions in memory", self.sessions.clone());
+        registry.register(
+            "archive_entries",
+            "Responses and conversations kept in memory",
+            self.archive_entries.clone(),
+        );
+        registry.register_with_unit("archive", "What they take", Unit::Bytes, self.archive_bytes.clone());
         registry.register("client_aborts", "Streams whose client went away", self.client_aborts.clone());
         registry.register("sessions_lost", "Sessions that Chipp had forgotten", self.sessions_lost.clone());
         registry.register(
@@ -249,6 +261,23 @@ impl Metrics {
             "Times that Redis could not be asked for the limits, or told what was used of them",
             self.limit_store_failures.clone(),
         );
+        registry.register(
+            "archive_store_failures",
+            "Times that Redis could not be asked for a response or a conversation, or told of one",
+            self.archive_failures.clone(),
+        );
+    }
+
+    /// How many responses and conversations are in memory, and what they take.
+    pub fn archived(&self, entries: usize, bytes: usize) {
+        self.archive_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        self.archive_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// How often the archive has failed so far.
+    pub fn archive_failures(&self, operation: &'static str, so_far: u64) {
+        let counter = self.archive_failures.get_or_create(&OperationLabels { operation });
+        counter.inner().store(so_far, Ordering::Relaxed);
     }
 
     /// One request has been answered.

@@ -17,6 +17,19 @@ pub struct Parameters {
     pub unknown: OnParameter,
 }
 
+impl Parameters {
+    /// What becomes of fields that OpenAI does not know: their names, for `x-chipp-ignored-params`.
+    ///
+    /// # Errors
+    /// 400 for the first of them, if they are to be refused.
+    pub fn unknown(self, fields: &[Cow<'_, str>]) -> Result<String, Error> {
+        match (self.unknown, fields.first()) {
+            (OnParameter::Reject, Some(field)) => Err(Error::unknown_parameter(field)),
+            _ => Ok(fields.join(",")),
+        }
+    }
+}
+
 /// What to do with a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnParameter {

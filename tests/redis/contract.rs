@@ -74,6 +74,13 @@ impl InRedis {
         Store::Redis(Remote::new(Arc::clone(&self.redis), prefix.to_owned(), ttl))
     }
 
+    /// Waits until so much time has gone by for the server.
+    pub fn let_pass(&self, time: Duration) -> Instant {
+        let until = self.clock() + time;
+        while self.clock() <= until {}
+        Instant::now()
+    }
+
     fn clock(&self) -> Duration {
         let mut lines =
             self.server.tell_lines("TIME", 5).into_iter().filter(|line| !line.starts_with(['*', '$']));
@@ -96,9 +103,7 @@ impl Kind for InRedis {
     }
 
     fn after(&self, time: Duration) -> Instant {
-        let until = self.clock() + time;
-        while self.clock() <= until {}
-        Instant::now()
+        self.let_pass(time)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sessions and limits that several replicas share: what both stores have to do, and proxies on a real Redis that comes
+//! Sessions, limits and stored responses that several replicas share: what both stores have to do, and proxies on a real Redis that comes
 //! and goes.
 //!
 //! What needs a `redis-server` is left out by `cargo test`, and run by `cargo test --test redis -- --ignored`, as
@@ -12,7 +12,9 @@
     reason = "test code outside of test functions"
 )]
 
+mod archive;
 mod contract;
+mod kept;
 mod limits;
 mod limits_in_redis;
 mod limits_of_replicas;

@@ -30,6 +30,8 @@ const PATHS: &[(&str, &str)] = &[
     ("organization/usage/completions", "organization API"),
     ("projects/p_1", "projects API"),
     ("realtime/sessions", "realtime API"),
+    ("responses/compact", "compaction of responses"),
+    ("responses/input_tokens", "counting of input tokens"),
     ("skills", "skills"),
     ("threads/t_1/runs", "threads"),
     ("uploads", "uploads"),

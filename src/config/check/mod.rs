@@ -5,7 +5,7 @@ use super::environment::Environment;
 use super::problem::{Problem, Problems};
 use super::raw::{RawConfig, RawParameters, RawTelemetry};
 use super::sources::Sources;
-use super::{Config, LimitsStore, LogFormat, LogLevel, SessionStore, Telemetry};
+use super::{Config, LimitsStore, LogFormat, LogLevel, ResponsesStore, SessionStore, Telemetry};
 use crate::translate::request::{OnParameter, Parameters};
 
 mod auth;
@@ -14,6 +14,7 @@ mod models;
 mod reader;
 mod redis;
 mod resilience;
+mod responses;
 mod server;
 mod sessions;
 mod upstream;
@@ -38,17 +39,19 @@ pub(super) fn check(
     let models = models::check(&mut reader, &raw_models, mode, &key);
     let auth = auth::check(&mut reader, &raw_auth, mode, &raw_models);
     let sessions = sessions::check(&mut reader, &raw.sessions.unwrap_or_default());
+    let responses = responses::check(&mut reader, &raw.responses.unwrap_or_default());
     let limits = limits::check(&mut reader, &raw.limits.unwrap_or_default());
-    let needs_redis = match (sessions.store, limits.store) {
-        (SessionStore::Redis, _) => Some("sessions.store: redis"),
-        (SessionStore::Memory, LimitsStore::Redis) => Some("limits.store: redis"),
-        (SessionStore::Memory, LimitsStore::Memory) => None,
-    };
+    let in_redis = [
+        (sessions.store == SessionStore::Redis, "sessions.store: redis"),
+        (responses.store == ResponsesStore::Redis, "responses.store: redis"),
+        (limits.store == LimitsStore::Redis, "limits.store: redis"),
+    ];
+    let needs_redis = in_redis.into_iter().find_map(|(is_there, setting)| is_there.then_some(setting));
     let redis = redis::check(&mut reader, &raw.redis.unwrap_or_default(), needs_redis);
     let parameters = parameters(&mut reader, &raw.parameters.unwrap_or_default());
     let telemetry = telemetry(&mut reader, &raw.telemetry.unwrap_or_default());
     reader.finish()?;
-    Ok(Config { server, upstream, models, auth, sessions, limits, redis, parameters, telemetry })
+    Ok(Config { server, upstream, models, auth, sessions, responses, limits, redis, parameters, telemetry })
 }
 
 fn parameters(reader: &mut Reader<'_>, raw: &RawParameters) -> Parameters {

@@ -17,7 +17,8 @@ use super::choice::Mode;
 use super::values::{BaseUrl, Expiry, HeaderName, KeyHash, OrOff, Origin};
 use super::written::{List, Written};
 use super::{
-    EmptyReply, LearnSession, LimitsStore, LogFormat, LogLevel, OnStoreFailure, SessionStore, Strategy,
+    EmptyReply, LearnSession, LimitsStore, LogFormat, LogLevel, OnStoreFailure, ResponsesStore, SessionStore,
+    Strategy,
 };
 use crate::secret::Secret;
 use crate::translate::request::OnParameter;
@@ -46,6 +47,8 @@ pub(crate) struct RawConfig {
     pub auth: Option<RawAuth>,
     /// How conversations are kept.
     pub sessions: Option<RawSessions>,
+    /// What is kept for the Responses API and the Conversations API.
+    pub responses: Option<RawResponses>,
     /// How much may be called; each limit is optional, and an alias and a key can have their own.
     pub limits: Option<RawLimits>,
     /// What several replicas share.
@@ -205,6 +208,22 @@ pub(crate) struct RawSessions {
     /// Whether answers carry the session's id in `X-Chat-Session-ID`, and clients may send it back, to go on with a
     /// session of their own. Default: false.
     pub expose: Option<Written<bool>>,
+}
+
+/// `responses`.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct RawResponses {
+    /// `memory`: each process for itself; `redis`: all replicas together, see `redis`. Default: memory.
+    pub store: Option<Written<ResponsesStore>>,
+    /// How long an unused response or conversation is kept. Default: 30d.
+    pub ttl: Option<Written<Duration>>,
+    /// What all of them may take, with `store: memory`; then those go that nobody has used for longest. From 1MiB to
+    /// 1TiB. Default: 256MiB.
+    pub max_bytes: Option<Written<ByteSize>>,
+    /// The largest response, with the conversation that it ends, and the largest conversation. From 1KiB to 512MiB.
+    /// Default: 16MiB, or `max_bytes` if that is less.
+    pub max_entry: Option<Written<ByteSize>>,
 }
 
 /// `limits`.

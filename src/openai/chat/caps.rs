@@ -17,11 +17,11 @@ pub(super) const MAX_STOPS: usize = 4;
 /// Characters of one stop sequence: as many are held back from a stream.
 pub(super) const MAX_STOP_CHARS: usize = 1000;
 /// Pairs in `metadata` (OpenAI's).
-pub(super) const MAX_METADATA: usize = 16;
+pub(in crate::openai) const MAX_METADATA: usize = 16;
 /// Characters of a key in `metadata` (OpenAI's).
-pub(super) const MAX_METADATA_KEY_CHARS: usize = 64;
+pub(in crate::openai) const MAX_METADATA_KEY_CHARS: usize = 64;
 /// Characters of a value in `metadata` (OpenAI's).
-pub(super) const MAX_METADATA_VALUE_CHARS: usize = 512;
+pub(in crate::openai) const MAX_METADATA_VALUE_CHARS: usize = 512;
 /// Entries of `logit_bias`: about a vocabulary.
 pub(super) const MAX_LOGIT_BIAS: usize = 300_000;
 /// Elements of `tools` and `functions` (OpenAI's).

@@ -90,6 +90,37 @@ impl Error {
         Self::new(404, ErrorType::InvalidRequest, Some("session_not_found"), message)
     }
 
+    /// 404: no response of this id is kept, or it is another owner's.
+    pub fn response_not_found(id: &str) -> Self {
+        Self::not_found("Response", id)
+    }
+
+    /// 404: no conversation of this id is kept, or it is another owner's.
+    pub fn conversation_not_found(id: &str) -> Self {
+        Self::not_found("Conversation", id)
+    }
+
+    /// 404: the conversation has no such item.
+    pub fn item_not_found(id: &str) -> Self {
+        Self::not_found("Item", id)
+    }
+
+    fn not_found(what: &str, id: &str) -> Self {
+        let message = format!("{what} with id '{}' not found.", Excerpt(id));
+        Self::new(404, ErrorType::InvalidRequest, None, message)
+    }
+
+    /// 400: every response is complete by the time at which its id is known.
+    pub fn not_in_background() -> Self {
+        Self::new(400, ErrorType::InvalidRequest, None, "Cannot cancel a synchronous response.")
+    }
+
+    /// 400: more than `limit` bytes would have to be kept.
+    pub fn conversation_too_large(limit: usize) -> Self {
+        let message = format!("The conversation is too large to be stored. The limit is {limit} bytes.");
+        Self::new(400, ErrorType::InvalidRequest, Some("conversation_too_large"), message)
+    }
+
     /// 409: another turn of the same session is running.
     pub fn session_busy(wait: Duration) -> Self {
         let message =
@@ -230,6 +261,17 @@ impl Error {
             ErrorType::Server,
             Some("limits_unavailable"),
             "The server cannot look up your limits at the moment. Please try again later.",
+        )
+        .retry_after(wait)
+    }
+
+    /// 503: what was stored cannot be read, or nothing can be stored, for now.
+    pub fn storage_unavailable(wait: Duration) -> Self {
+        Self::new(
+            503,
+            ErrorType::Server,
+            Some("storage_unavailable"),
+            "The server cannot reach what it has stored at the moment. Please try again later.",
         )
         .retry_after(wait)
     }
