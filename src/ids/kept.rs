@@ -59,6 +59,19 @@ impl ItemId {
         Self(after(prefix))
     }
 
+    /// That of an item of a response's output, by its place there: what such items begin with, the response's digits, and
+    /// the place. So the response is found by it.
+    pub fn of_response(prefix: &str, response: &ResponseId, place: usize) -> String {
+        let digits = response.as_str().strip_prefix("resp_").unwrap_or_default();
+        format!("{prefix}{digits}{place:02x}")
+    }
+
+    /// The response whose item has this id, if it is the id of one.
+    pub fn response_of(item: &str) -> Option<ResponseId> {
+        let (_, digits) = item.split_once('_')?;
+        ResponseId::parse(&format!("resp_{}", digits.get(..DIGITS)?))
+    }
+
     /// The id as it stands on the wire.
     pub fn as_str(&self) -> &str {
         &self.0

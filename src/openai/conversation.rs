@@ -105,6 +105,16 @@ pub fn metadata(at: At<'_, '_>) -> Result<String, Error> {
     Ok(String::from_utf8(out).unwrap_or_else(|_| NO_METADATA.to_owned()))
 }
 
+/// A text of the user's as an item.
+pub(super) fn user_message(text: &str) -> NewItem {
+    items::user_message(text)
+}
+
+/// Checks an item, and writes it in the form in which it is kept.
+pub(super) fn item(at: At<'_, '_>) -> Result<NewItem, Error> {
+    items::item(at)
+}
+
 fn items(at: At<'_, '_>, how_many: RangeInclusive<usize>) -> Result<Vec<NewItem>, Error> {
     at.list("an array of objects", how_many, items::item)
 }

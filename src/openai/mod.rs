@@ -10,6 +10,7 @@ pub mod error;
 pub mod json;
 pub mod model;
 pub mod page;
+pub mod responses;
 pub mod text_completion;
 pub mod tokens;
 pub mod usage;

@@ -8,6 +8,7 @@ pub mod failure;
 pub mod format;
 pub mod reply;
 pub mod request;
+pub mod responses;
 pub mod schema;
 pub mod terms;
 pub mod text_completion;

@@ -156,6 +156,13 @@ const STATUSES: &[(&str, &str)] =
 const DETAILS: &[(&str, &str)] =
     &[("low", "low"), ("high", "high"), ("auto", "auto"), ("original", "original")];
 
+/// A message of the user's.
+pub(super) fn user_message(text: &str) -> NewItem {
+    let content = vec![Part::InputText { text: Cow::Borrowed(text) }];
+    let item = Item::Message { role: "user", status: "completed", content };
+    kept(ItemId::mint(Kind::Message.prefix()).as_str().to_owned(), item)
+}
+
 /// Reads one item.
 pub(super) fn item(at: At<'_, '_>) -> Result<NewItem, Error> {
     let mut fields = at.object()?;
@@ -188,9 +195,13 @@ pub(super) fn item(at: At<'_, '_>) -> Result<NewItem, Error> {
         Kind::Reasoning => reasoning(&mut fields)?,
     };
     let id = given.unwrap_or_else(|| ItemId::mint(kind.prefix()).as_str().to_owned());
+    Ok(kept(id, item))
+}
+
+fn kept(id: String, item: Item<'_>) -> NewItem {
     // Plain texts: writing them does not fail.
     let json = serde_json::to_string(&Whole { id: &id, item }).unwrap_or_default();
-    Ok(NewItem { id, json })
+    NewItem { id, json }
 }
 
 impl Kind {

@@ -70,6 +70,12 @@ impl<'a> Object<'a> {
         field.map(|(_, value)| std::mem::take(value))
     }
 
+    /// A field's value; of equal keys, the last one's.
+    pub fn get(&self, key: &str) -> Option<&Value<'a>> {
+        let field = self.0.iter().rev().find(|(name, _)| name == key);
+        field.map(|(_, value)| value)
+    }
+
     /// How many fields there are, equal keys counted each.
     pub fn len(&self) -> usize {
         self.0.len()
