@@ -27,7 +27,7 @@ pub(super) async fn create(
         let new = Conversation { id: ConversationId::mint(), head, items: stored(asked.items) };
         let answer = to_json(&new.id, &new.head);
         let created = worker.shared.archive.create(caller.owner(), new, Instant::now()).await;
-        created.map_err(|failed| kept::failed(worker, failed)).map(|()| answer)
+        created.map_err(kept::failed).map(|()| answer)
     };
     let created = created.await;
     kept::answer(exchange, created)
@@ -71,13 +71,13 @@ impl Place<'_> {
         let asked = parse(self.worker, exchange, &bytes, Purpose::Update)?;
         let archive = &self.worker.shared.archive;
         let changed = archive.describe(self.caller.owner(), self.id, &asked.metadata, Instant::now()).await;
-        let head = changed.map_err(|failed| kept::failed(self.worker, failed))?;
+        let head = changed.map_err(kept::failed)?;
         Ok(to_json(self.id, &head.ok_or_else(|| self.not_found())?))
     }
 
     async fn delete(&self) -> Result<Vec<u8>, Error> {
         let deleted = self.worker.shared.archive.delete(self.caller.owner(), self.id, Instant::now()).await;
-        if deleted.map_err(|failed| kept::failed(self.worker, failed))? {
+        if deleted.map_err(kept::failed)? {
             Ok(conversation::deleted_json(self.id.as_str()))
         } else {
             Err(self.not_found())
@@ -89,7 +89,7 @@ impl Place<'_> {
         let items = stored(parse(self.worker, exchange, &bytes, Purpose::AddItems)?.items);
         let archive = &self.worker.shared.archive;
         let appended = archive.append(self.caller.owner(), self.id, &items, Instant::now()).await;
-        appended.map_err(|failed| kept::failed(self.worker, failed))?.ok_or_else(|| self.not_found())?;
+        appended.map_err(kept::failed)?.ok_or_else(|| self.not_found())?;
         let added: Vec<_> = items.iter().map(|item| (item.id(), item.json())).collect();
         Ok(list_json(&added, false))
     }
@@ -109,7 +109,7 @@ impl Place<'_> {
     async fn delete_item(&self, item: &str) -> Result<Vec<u8>, Error> {
         let archive = &self.worker.shared.archive;
         let removed = archive.remove_item(self.caller.owner(), self.id, item, Instant::now()).await;
-        match removed.map_err(|failed| kept::failed(self.worker, failed))? {
+        match removed.map_err(kept::failed)? {
             Removed::Gone(head) => Ok(to_json(self.id, &head)),
             Removed::NoItem => Err(Error::item_not_found(item)),
             Removed::NoConversation => Err(self.not_found()),
@@ -119,7 +119,7 @@ impl Place<'_> {
     async fn find(&self) -> Result<Conversation, Error> {
         let archive = &self.worker.shared.archive;
         let found = archive.conversation(self.caller.owner(), self.id, Instant::now()).await;
-        found.map_err(|failed| kept::failed(self.worker, failed))?.ok_or_else(|| self.not_found())
+        found.map_err(kept::failed)?.ok_or_else(|| self.not_found())
     }
 
     fn not_found(&self) -> Error {

@@ -1,4 +1,4 @@
-//! `POST` to the endpoints that an app answers: `chat/completions`, `completions`.
+//! `POST` to the endpoints that an app answers: `chat/completions`, `completions`, `responses`.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::api::{hints, payload, respond};
 use crate::openai::Error;
 use crate::openai::chunk::error_event;
 use crate::proxy::answer::{Answer, answer};
-use crate::proxy::{Caller, Exchange, Frames, Hints, Question, Refused, Worker};
+use crate::proxy::{Caller, Exchange, Frames, Hints, Posed, Question, Refused, Worker};
 use crate::telemetry::Metrics;
 
 /// `question`: what the endpoint makes of a body.
@@ -28,7 +28,18 @@ pub(super) async fn create(
         Ok(read) => read,
         Err(error) => return respond::refused(Refused::new(error, exchange)),
     };
-    match answer(worker, caller, exchange, hints, question(body)).await {
+    give(worker, caller, exchange, hints, question(body), request).await
+}
+
+async fn give(
+    worker: &Worker,
+    caller: &Caller,
+    exchange: Exchange,
+    hints: Hints,
+    question: Question,
+    request: &HttpRequest,
+) -> HttpResponse {
+    match answer(worker, caller, exchange, hints, question).await {
         Ok(Answer::Plain { exchange, body }) => respond::json(exchange, body),
         Ok(Answer::Stream { head, frames }) => {
             let metrics = Arc::clone(&worker.shared.metrics);
@@ -36,6 +47,25 @@ pub(super) async fn create(
             respond::event_stream(request.version(), &head, body)
         }
         Err(refused) => respond::refused(refused),
+    }
+}
+
+/// The same for `responses`, where a request can refer to what is kept.
+pub(super) async fn respond(
+    worker: &Worker,
+    caller: &Caller,
+    exchange: Exchange,
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> HttpResponse {
+    let read = async {
+        let (hints, body) = read(worker, caller, request, payload).await?;
+        let posed = Posed::of(worker, caller, body).await?;
+        Ok((hints, Question::Response(Arc::new(posed))))
+    };
+    match read.await {
+        Ok((hints, question)) => give(worker, caller, exchange, hints, question, request).await,
+        Err(error) => respond::refused(Refused::new(error, exchange)),
     }
 }
 

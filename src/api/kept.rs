@@ -36,9 +36,9 @@ pub(super) fn answer(exchange: Exchange, found: Result<Vec<u8>, Error>) -> HttpR
 }
 
 /// Why the archive failed, in OpenAI's words.
-pub(super) fn failed(worker: &Worker, failed: Failed) -> Error {
+pub(super) fn failed(failed: Failed) -> Error {
     match failed {
-        Failed::TooLarge => Error::conversation_too_large(worker.snapshot.config.responses.max_entry),
+        Failed::TooLarge => Error::conversation_too_large(),
         Failed::Unavailable => Error::storage_unavailable(STORE_WAIT),
     }
 }

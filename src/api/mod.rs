@@ -108,6 +108,7 @@ async fn serve(
         Endpoint::ChatCompletions => {
             create::create(worker, caller, exchange, Question::Chat, request, payload).await
         }
+        Endpoint::Responses => create::respond(worker, caller, exchange, request, payload).await,
         Endpoint::Completions => {
             create::create(worker, caller, exchange, Question::Text, request, payload).await
         }

@@ -19,6 +19,8 @@ pub(super) enum Endpoint<'a> {
     ChatCompletions,
     /// `POST completions`
     Completions,
+    /// `POST responses`
+    Responses,
     /// `GET models`
     Models,
     /// `GET models/{id}`
@@ -53,6 +55,7 @@ impl Routed<'_> {
         match self {
             Self::To(Endpoint::ChatCompletions) => "chat.completions",
             Self::To(Endpoint::Completions) => "completions",
+            Self::To(Endpoint::Responses) => "responses",
             Self::To(Endpoint::Models | Endpoint::Model(_)) => "models",
             Self::To(Endpoint::OfResponse(..)) => "responses",
             Self::To(Endpoint::Conversations | Endpoint::OfConversation(..)) => "conversations",
@@ -70,7 +73,8 @@ pub(super) fn route<'a>(method: &Method, path: &'a str) -> Routed<'a> {
     match below {
         "chat/completions" if method == Method::POST => Routed::To(Endpoint::ChatCompletions),
         "completions" if method == Method::POST => Routed::To(Endpoint::Completions),
-        "chat/completions" | "completions" => Routed::WrongMethod { allow: "POST" },
+        "responses" if method == Method::POST => Routed::To(Endpoint::Responses),
+        "chat/completions" | "completions" | "responses" => Routed::WrongMethod { allow: "POST" },
         "models" if is_read => Routed::To(Endpoint::Models),
         "models" => Routed::WrongMethod { allow: "GET, HEAD" },
         _ => match below.strip_prefix("models/") {

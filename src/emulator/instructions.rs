@@ -19,7 +19,7 @@ const LEAST: u64 = 64;
 pub(super) fn obey(systems: &[&Message], last_answer: Option<&str>, newest: &str) -> Option<String> {
     let values: Vec<Value> = systems.iter().rev().flat_map(|message| embedded(&message.content)).collect();
     let tools: Vec<&Value> = values.iter().flat_map(tools_in).collect();
-    let has_called = last_answer.is_some_and(|answer| answer.starts_with(r#"{"tool_calls":"#));
+    let has_called = last_answer.is_some_and(|answer| answer.contains(r#"{"tool_calls":"#));
     let has_result = has_called && newest.starts_with('[');
     if !tools.is_empty() && !has_result {
         return call(&tools, newest);

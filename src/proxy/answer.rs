@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::chipp;
 use crate::openai::Error;
 use crate::openai::completion::{Choice, FinishReason, ToolCall};
+use crate::openai::responses::Whole;
 use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
 use crate::proxy::choices;
@@ -51,7 +52,13 @@ pub async fn answer(
     hints: Hints,
     question: Question,
 ) -> Result<Answer, Box<Refused>> {
-    let call = Call::prepare(worker, caller, exchange, hints, &question).await?;
+    let call = match Call::prepare(worker, caller, exchange, hints, &question).await {
+        Ok(call) => call,
+        Err(mut refused) => {
+            refused.error = question.spelled(refused.error);
+            return Err(refused);
+        }
+    };
     match (call.ask.accept, call.ask.choices) {
         // Apart, as a stream's opening is: else the future of every request had to have room for both.
         (Accept::Json, 1) => Box::pin(call.answer()).await,
@@ -67,11 +74,24 @@ impl Call {
             Ok(judged) => {
                 let concluded = self.conclude(judged).await;
                 let (usage, source) = concluded.usage;
-                let body = writer::whole(&self.ask, &[concluded], &[&self.attempt.echo], usage);
+                let (body, kept) = writer::whole(&self.ask, &[concluded], &[&self.attempt.echo], usage);
+                if let Err(error) = self.keep(kept).await {
+                    return Err(self.refuse(error));
+                }
                 self.exchange.complete(usage, source, usage.total_tokens()).await;
                 Ok(Answer::Plain { exchange: self.exchange, body })
             }
             Err(error) => Err(self.refuse(error)),
+        }
+    }
+
+    /// Keeps what is to be kept of an answer: before it is told, since the client's next request may refer to it.
+    pub(super) async fn keep(&self, whole: Option<Whole>) -> Result<(), Error> {
+        match (whole, &self.ask.question) {
+            (Some(whole), Question::Response(posed)) => {
+                Box::pin(posed.keep(&self.worker.shared.archive, &whole)).await
+            }
+            _ => Ok(()),
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) async fn answer(first: Call) -> Result<Answer, Box<Refused>> {
     let usages: Vec<_> = concluded.iter().map(|one| one.usage).collect();
     let (usage, source, spent) = translate::reply::total(&usages, ask.prompts);
     let echoes: Vec<&str> = calls.iter().map(|call| &*call.attempt.echo).collect();
-    let body = writer::whole(&ask, &concluded, &echoes, usage);
+    let (body, _) = writer::whole(&ask, &concluded, &echoes, usage);
     absorb(&mut exchange, calls);
     exchange.complete(usage, source, spent).await;
     Ok(Answer::Plain { exchange, body })

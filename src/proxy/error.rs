@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::archive;
 use crate::chipp::{ErrorKind, Failure};
 use crate::config::Fault;
 use crate::limits::{self, Denied, Refusal, Unit};
@@ -41,6 +42,17 @@ pub(super) fn unavailable(unavailable: Unavailable) -> Error {
     match unavailable {
         Unavailable::Busy => Error::session_busy(Duration::from_secs(1)),
         Unavailable::Unknown => Error::session_not_found(),
+    }
+}
+
+/// When the store of responses and conversations may be back.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+
+/// The error for what was not kept, or could not be looked up.
+pub(super) fn unkept(failed: archive::Failed) -> Error {
+    match failed {
+        archive::Failed::TooLarge => Error::conversation_too_large(),
+        archive::Failed::Unavailable => Error::storage_unavailable(STORE_WAIT),
     }
 }
 

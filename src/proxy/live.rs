@@ -349,8 +349,15 @@ impl Live {
     pub(super) async fn close(&mut self, end: End, out: &mut Vec<u8>) {
         match end {
             Ok((usage, source)) => {
+                let kept = self.call.keep(self.writer.settle(usage)).await;
                 self.call.exchange.complete(usage, source, usage.total_tokens()).await;
-                self.writer.done(usage, out);
+                match kept {
+                    Ok(()) => self.writer.done(usage, out),
+                    Err(error) => {
+                        self.call.exchange.broke(&error);
+                        self.writer.fail(&error, out);
+                    }
+                }
             }
             Err(error) => {
                 self.call.exchange.broke(&error);

@@ -15,6 +15,7 @@ mod heard;
 mod live;
 mod persist;
 mod plan;
+mod posed;
 pub mod question;
 mod recover;
 mod replicas;
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 pub use caller::Caller;
 pub use exchange::{Exchange, Head, Hints, Refused, SessionWish};
+pub use posed::Posed;
 pub use question::Question;
 pub use stream::Frames;
 

@@ -1,6 +1,7 @@
 //! What the client asks, at whichever of OpenAI's endpoints, as the one request that the rest of this room knows.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -8,6 +9,7 @@ use crate::openai::Error;
 use crate::openai::chat::ChatRequest;
 use crate::openai::json;
 use crate::openai::text_completion::TextRequest;
+use crate::proxy::posed::Posed;
 use crate::translate::text_completion;
 
 /// A request's body, and the endpoint that it came to. Another attempt reads it again, which costs nothing as long as
@@ -18,6 +20,8 @@ pub enum Question {
     Chat(Bytes),
     /// `POST /v1/completions`
     Text(Bytes),
+    /// `POST /v1/responses`
+    Response(Arc<Posed>),
 }
 
 /// What is asked for one choice.
@@ -47,6 +51,15 @@ impl Question {
         match self {
             Self::Chat(_) => "chat/completions",
             Self::Text(_) => "completions",
+            Self::Response(_) => "responses",
+        }
+    }
+
+    /// An error of what was read, in the words of the endpoint.
+    pub fn spelled(&self, error: Error) -> Error {
+        match self {
+            Self::Chat(_) | Self::Text(_) => error,
+            Self::Response(posed) => posed.spelled(error),
         }
     }
 
@@ -58,6 +71,10 @@ impl Question {
         match self {
             Self::Chat(body) => {
                 let request = ChatRequest::parse(body)?;
+                Ok(Asked { request, prompts: 1, prompt_bytes: None, echo: Cow::Borrowed("") })
+            }
+            Self::Response(posed) => {
+                let request = posed.read()?;
                 Ok(Asked { request, prompts: 1, prompt_bytes: None, echo: Cow::Borrowed("") })
             }
             Self::Text(body) => {
@@ -76,13 +93,14 @@ impl Question {
     pub fn body(&self) -> &[u8] {
         match self {
             Self::Chat(body) | Self::Text(body) => body,
+            Self::Response(posed) => posed.body(),
         }
     }
 
     /// Whether it has a history that can be gone on with.
     pub fn is_conversation(&self) -> bool {
         match self {
-            Self::Chat(_) => true,
+            Self::Chat(_) | Self::Response(_) => true,
             Self::Text(_) => false,
         }
     }

@@ -56,21 +56,20 @@ pub fn spelled<'a>(
     input: impl IntoIterator<Item = &'a str>,
 ) -> Error {
     let Some(param) = error.param.clone() else { return error };
-    let own = if let Some((index, rest)) =
-        param.strip_prefix("messages[").and_then(|rest| rest.split_once(']'))
-    {
-        let places = places(instructions, before, input);
-        let place = index.parse().ok().and_then(|index: usize| places.get(index).copied().flatten());
-        place.map(|place| format!("input[{place}]{}", rest.replace(".image_url.url", ".image_url")))
-    } else if param == "messages" {
-        Some("input".to_owned())
-    } else if let Some(rest) = param.strip_prefix("response_format.json_schema") {
-        Some(format!("text.format{rest}"))
-    } else if param.starts_with("tools[") {
-        Some(param.replace(".function.", "."))
-    } else {
-        return error;
-    };
+    let own =
+        if let Some((index, rest)) = param.strip_prefix("messages[").and_then(|rest| rest.split_once(']')) {
+            let places = places(instructions, before, input);
+            let place = index.parse().ok().and_then(|index: usize| places.get(index).copied().flatten());
+            place.map(|place| format!("input[{place}]{}", rest.replace(".image_url.url", ".image_url")))
+        } else if param == "messages" {
+            Some("input".to_owned())
+        } else if let Some(rest) = param.strip_prefix("response_format.json_schema") {
+            Some(format!("text.format{rest}"))
+        } else if param.starts_with("tools[") {
+            Some(param.replace(".function.", "."))
+        } else {
+            return error;
+        };
     if let Some(own) = &own {
         error.message = error.message.replace(&*param, own).into();
     }
@@ -247,7 +246,8 @@ mod tests {
         let body = r#"{"model":"m","input":"hi","instructions":"Be kind."}"#;
         let part = r#"Text("hi")"#.to_owned();
         assert_eq!(said(body, &[]).unwrap(), [(Role::System, "Be kind.".into()), (Role::User, part.clone())]);
-        let before = r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"yo"}]}"#;
+        let before =
+            r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"yo"}]}"#;
         let told = said(body, &[before]).unwrap();
         assert_eq!(told[1], (Role::Assistant, r#"Text("yo")"#.into()));
         assert_eq!(told[2].1, part);

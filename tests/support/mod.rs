@@ -175,6 +175,22 @@ impl Proxy {
         Events { status, headers, lines: BufReader::new(response.into_body().into_reader()) }
     }
 
+    /// Asks any path for a stream of what has been.
+    pub fn get_events(&self, path: &str) -> Events {
+        let response = self.agent.get(self.url(path)).call().expect("an answer");
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        Events { status, headers, lines: BufReader::new(response.into_body().into_reader()) }
+    }
+
+    /// Asks for something to be deleted.
+    pub fn delete(&self, path: &str) -> Answer {
+        let mut response = self.agent.delete(self.url(path)).call().expect("an answer");
+        let text = response.body_mut().read_to_string().expect("a body of text");
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status: response.status().as_u16(), headers: response.headers().clone(), text, json }
+    }
+
     /// What `/readyz` says.
     pub fn readiness(&self) -> Value {
         let answer = self.get_url(&format!("http://{}/readyz", self.admin), &[]);
@@ -331,7 +347,8 @@ impl Events {
             if line.starts_with(':') {
                 return Some(line.to_owned());
             }
-            assert!(line.is_empty(), "an odd line: {line:?}");
+            let is_name = line.starts_with("event: response.");
+            assert!(line.is_empty() || is_name, "an odd line: {line:?}");
         }
     }
 

@@ -28,6 +28,7 @@ mod parameters;
 mod raw;
 mod recovery;
 mod reload;
+mod responses;
 mod schema;
 mod shape;
 mod shutdown;

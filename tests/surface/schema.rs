@@ -53,6 +53,9 @@ fn resolve(schema: &Value) -> &Value {
 
 fn check(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     let schema = resolve(schema);
+    if schema.as_object().is_some_and(Map::is_empty) {
+        return Ok(());
+    }
     if let Some(odd) = schema.as_object().unwrap().keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Err(format!("{at}: cannot read the schema's '{odd}'"));
     }
@@ -101,6 +104,7 @@ fn object(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     for (name, field) in fields {
         match properties.get(name) {
             Some(schema) => check(schema, field, &format!("{at}.{name}"))?,
+            None if schema["additionalProperties"] == true => {}
             None if schema["additionalProperties"].is_object() => {
                 check(&schema["additionalProperties"], field, &format!("{at}.{name}"))?;
             }

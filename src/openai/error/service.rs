@@ -115,10 +115,17 @@ impl Error {
         Self::new(400, ErrorType::InvalidRequest, None, "Cannot cancel a synchronous response.")
     }
 
-    /// 400: more than `limit` bytes would have to be kept.
-    pub fn conversation_too_large(limit: usize) -> Self {
-        let message = format!("The conversation is too large to be stored. The limit is {limit} bytes.");
+    /// 400: more would have to be kept than one conversation may have.
+    pub fn conversation_too_large() -> Self {
+        let message = "The conversation is too large to be stored.";
         Self::new(400, ErrorType::InvalidRequest, Some("conversation_too_large"), message)
+    }
+
+    /// 404: no response of this id is kept, or it is another owner's.
+    pub fn previous_response_not_found(id: &str) -> Self {
+        let message = format!("Previous response with id '{}' not found.", Excerpt(id));
+        Self::new(404, ErrorType::InvalidRequest, Some("previous_response_not_found"), message)
+            .at("previous_response_id")
     }
 
     /// 409: another turn of the same session is running.

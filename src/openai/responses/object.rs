@@ -97,7 +97,13 @@ impl Draft {
     }
 
     /// The object of a response that has ended.
-    pub(super) fn ended(&self, status: Status, output: &[(String, String)], usage: Usage, now: u64) -> String {
+    pub(super) fn ended(
+        &self,
+        status: Status,
+        output: &[(String, String)],
+        usage: Usage,
+        now: u64,
+    ) -> String {
         self.object(State {
             status: status.word(),
             output,

@@ -187,7 +187,10 @@ pub const PARAMETERS: &[ResponseParameter] = &[
     }),
     refused("prompt", |_, at| {
         at.object()?.required("id")?.string()?;
-        Err(Error::unsupported_parameter("prompt", "Templates are not kept here; send 'instructions' and 'input'."))
+        Err(Error::unsupported_parameter(
+            "prompt",
+            "Templates are not kept here; send 'instructions' and 'input'.",
+        ))
     }),
 ];
 
@@ -483,9 +486,8 @@ fn tool_choice<'a>(at: At<'_, 'a>) -> Result<Choice<'a>, Error> {
             ])? {
                 let must = fields.required("mode")?.choice(&[("auto", false), ("required", true)])?;
                 let tools = fields.required("tools")?;
-                let names = tools.list("an array of objects", 0..=ANY, |at| {
-                    at.object()?.required("name")?.string()
-                })?;
+                let names = tools
+                    .list("an array of objects", 0..=ANY, |at| at.object()?.required("name")?.string())?;
                 return Ok(Choice::Some(must, names));
             }
             Ok(Choice::One(fields.required("name")?.string()?))
@@ -497,9 +499,9 @@ fn tool_choice<'a>(at: At<'_, 'a>) -> Result<Choice<'a>, Error> {
 /// `text`: the format of the answer.
 fn text<'a>(draft: &mut Draft<'a>, at: At<'_, 'a>) -> Result<(), Error> {
     let mut fields = at.object()?;
-    let verbosity = fields.optional("verbosity").map(|at| {
-        at.choice(&[("low", "low"), ("medium", "medium"), ("high", "high")])
-    });
+    let verbosity = fields
+        .optional("verbosity")
+        .map(|at| at.choice(&[("low", "low"), ("medium", "medium"), ("high", "high")]));
     let verbosity = verbosity.transpose()?;
     if verbosity.is_some() {
         draft.ignored.push("text.verbosity");
@@ -522,7 +524,8 @@ fn text<'a>(draft: &mut Draft<'a>, at: At<'_, 'a>) -> Result<(), Error> {
                 };
                 read.schema = Some(told);
                 let quoted = |text: &str| serde_json::Value::from(text).to_string();
-                let description = read.description.as_ref().map(|text| format!(",\"description\":{}", quoted(text)));
+                let description =
+                    read.description.as_ref().map(|text| format!(",\"description\":{}", quoted(text)));
                 echo = format!(
                     r#"{{"type":"json_schema","name":{}{},"schema":{json},"strict":{}}}"#,
                     quoted(&read.name),

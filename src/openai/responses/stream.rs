@@ -69,9 +69,11 @@ impl Stream {
         let begun = call(&id, call_id, called, None);
         self.event("response.output_item.added", &format!(r#""output_index":{place},"item":{begun}"#), out);
         let (delta, done, key) = match called.kind {
-            CalledKind::Function => {
-                ("response.function_call_arguments.delta", "response.function_call_arguments.done", "arguments")
-            }
+            CalledKind::Function => (
+                "response.function_call_arguments.delta",
+                "response.function_call_arguments.done",
+                "arguments",
+            ),
             CalledKind::Custom => {
                 ("response.custom_tool_call_input.delta", "response.custom_tool_call_input.done", "input")
             }
@@ -151,7 +153,11 @@ impl Stream {
         let Some((id, text)) = self.open.take() else { return };
         let place = self.output.len();
         let at = format!(r#""item_id":"{id}","output_index":{place},"content_index":0"#);
-        self.event("response.output_text.done", &format!(r#"{at},"text":{},"logprobs":[]"#, quoted(&text)), out);
+        self.event(
+            "response.output_text.done",
+            &format!(r#"{at},"text":{},"logprobs":[]"#, quoted(&text)),
+            out,
+        );
         self.event("response.content_part.done", &format!(r#"{at},"part":{}"#, text_part(&text)), out);
         let item = message(&id, status, Some(&text));
         self.event("response.output_item.done", &format!(r#""output_index":{place},"item":{item}"#), out);
