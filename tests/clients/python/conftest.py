@@ -2,15 +2,19 @@
 
 import asyncio
 import hashlib
+import sys
 from types import SimpleNamespace
 
 import openai
 import pytest
 
+import loopback
 import proxy
 
 KEY = "sk-sandbox-0123456789"
 SECONDS = 20
+
+sys.addaudithook(loopback.refuse)
 
 
 @pytest.fixture(scope="session")

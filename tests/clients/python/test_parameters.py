@@ -86,8 +86,6 @@ def test_unknown_field_is_ignored_and_named(base):
     ("fields", "param"),
     [
         ({"logprobs": True}, "logprobs"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]}, "tools"),
         ({"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}, None),
     ],
 )
