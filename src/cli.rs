@@ -206,8 +206,11 @@ fn explain_request(request: &Path, file: &Path, environment: &Environment) -> an
     };
     let body = body.with_context(|| format!("cannot read {}", request.display()))?;
     let fingerprinter = Fingerprinter::random().context("the system gives no randomness")?;
-    match explain::request(&Question::guess(body.into()), &config, &fingerprinter) {
-        Ok(explanation) => print(&explanation.to_string()),
+    let told = Question::guess(body.into()).and_then(|question| {
+        explain::request(&question, &config, &fingerprinter).map(|explanation| explanation.to_string())
+    });
+    match told {
+        Ok(explanation) => print(&explanation),
         Err(error) => {
             print(&format!("{}\n", String::from_utf8_lossy(&error.to_json())))?;
             anyhow::bail!("the client would get this error, with status {}", error.status)

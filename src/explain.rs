@@ -13,7 +13,7 @@ use crate::chipp;
 use crate::config::{Config, Strategy};
 use crate::openai::chat::{self, Handling};
 use crate::openai::json::{self, Value};
-use crate::openai::{Error, text_completion};
+use crate::openai::{Error, responses, text_completion};
 use crate::proxy::Question;
 use crate::proxy::question::Asked;
 use crate::session::{Fingerprinter, History, Local, Mode, Outcome, ScopeParts, Store, Turn};
@@ -62,8 +62,9 @@ struct Parameters<'a> {
 type Fields = fn() -> Vec<(&'static str, Handling)>;
 
 /// The endpoints that have parameters, below `/v1`.
-pub const ENDPOINTS: [(&str, Fields); 2] = [
+pub const ENDPOINTS: [(&str, Fields); 3] = [
     ("chat/completions", || chat::PARAMETERS.iter().map(|of| (of.name, of.handling)).collect()),
+    ("responses", || responses::PARAMETERS.iter().map(|of| (of.name, of.handling)).collect()),
     ("completions", || text_completion::PARAMETERS.iter().map(|of| (of.name, of.handling)).collect()),
 ];
 
@@ -89,6 +90,14 @@ pub fn parameter_table() -> String {
 /// # Errors
 /// What the client would get.
 pub fn request<'a>(
+    question: &'a Question,
+    config: &Config,
+    fingerprinter: &Fingerprinter,
+) -> Result<Explanation<'a>, Error> {
+    explain(question, config, fingerprinter).map_err(|error| question.spelled(error))
+}
+
+fn explain<'a>(
     question: &'a Question,
     config: &Config,
     fingerprinter: &Fingerprinter,

@@ -12,7 +12,7 @@ fn config(more: &str) -> Config {
 
 fn explained(body: &str, more: &str) -> Result<String, Error> {
     let fingerprinter = Fingerprinter::random().unwrap();
-    let question = Question::guess(body.to_owned().into());
+    let question = Question::guess(body.to_owned().into())?;
     request(&question, &config(more), &fingerprinter).map(|explanation| explanation.to_string())
 }
 
@@ -48,6 +48,23 @@ parameters
     assert!(told.starts_with(expected), "{told}");
     assert!(told.contains("  emulated  stop") && !told.contains("seed"), "{told}");
     assert!(told.contains("  ignored   temperature, foo: has no effect, and is named in"), "{told}");
+}
+
+#[test]
+fn every_endpoint_is_known_by_its_body() {
+    let told = explained(r#"{"model":"support","prompt":["a","b"],"n":2,"suffix":""}"#, "").unwrap();
+    assert!(told.contains("endpoint    POST /v1/completions\n"), "{told}");
+    assert!(told.contains("choices   4, each with a call of its own"), "{told}");
+    assert!(told.contains("1, all sent for the first prompt\n  user      \"a\"\n"), "{told}");
+    let tools = r#"[{"type":"function","name":"f","parameters":{"type":"object"}}]"#;
+    let told = explained(&format!(r#"{{"model":"support","input":"hi","tools":{tools}}}"#), "").unwrap();
+    assert!(told.contains("endpoint    POST /v1/responses\n"), "{told}");
+    assert!(told.contains("  system    \"You can call tools.") && told.contains("emulated  tools"), "{told}");
+    let bad = r#"[{"type":"function","name":"f","parameters":{"type":"thing"}}]"#;
+    let error = explained(&format!(r#"{{"model":"support","input":"hi","tools":{bad}}}"#), "").unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("tools[0].parameters"));
+    let error = explained(r#"{"model":"support","input":5}"#, "").unwrap_err();
+    assert_eq!((error.param.as_deref(), error.code), (Some("input"), Some("invalid_type")));
 }
 
 #[test]

@@ -69,6 +69,26 @@ impl Posed {
         Ok(Self { before, input, draft, owner, store, conversation, body })
     }
 
+    /// Reads a body without looking anything up: what it refers to is left out.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub fn alone(body: Bytes) -> Result<Self, Error> {
+        let request = ResponseRequest::parse(&body)?;
+        let items = request.input.into_iter().filter_map(|given| match given {
+            Given::Item(item) => Some(Item::new(item.id, item.json)),
+            Given::Reference(..) => None,
+        });
+        let draft = Draft {
+            id: ResponseId::mint(),
+            created_at: 0,
+            model: request.model.into_owned(),
+            echo: request.echo,
+        };
+        let (input, owner) = (items.collect(), Owner::of("nobody", b""));
+        Ok(Self { before: Vec::new(), input, draft, owner, store: false, conversation: None, body })
+    }
+
     /// As the chat that it is.
     pub(super) fn read(&self) -> Result<ChatRequest<'_>, Error> {
         let request = ResponseRequest::parse(&self.body)?;

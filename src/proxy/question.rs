@@ -39,11 +39,20 @@ pub struct Asked<'a> {
 
 impl Question {
     /// The question that a body can be meant as, by the field that only one endpoint has: for who has nothing but the
-    /// body.
-    pub fn guess(body: Bytes) -> Self {
-        let is_text = json::parse(&body)
-            .is_ok_and(|mut body| body.take("messages").is_none() && body.take("prompt").is_some());
-        if is_text { Self::Text(body) } else { Self::Chat(body) }
+    /// body, and nothing that it may refer to.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub fn guess(body: Bytes) -> Result<Self, Error> {
+        let fields = json::parse(&body)?;
+        let has = |field| fields.get(field).is_some();
+        let (is_chat, is_text, is_response) = (has("messages"), has("prompt"), has("input"));
+        drop(fields);
+        Ok(match (is_chat, is_text, is_response) {
+            (false, true, false) => Self::Text(body),
+            (false, _, true) => Self::Response(Arc::new(Posed::alone(body)?)),
+            _ => Self::Chat(body),
+        })
     }
 
     /// The path of the endpoint, below `/v1`.
