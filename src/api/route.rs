@@ -55,9 +55,8 @@ impl Routed<'_> {
         match self {
             Self::To(Endpoint::ChatCompletions) => "chat.completions",
             Self::To(Endpoint::Completions) => "completions",
-            Self::To(Endpoint::Responses) => "responses",
             Self::To(Endpoint::Models | Endpoint::Model(_)) => "models",
-            Self::To(Endpoint::OfResponse(..)) => "responses",
+            Self::To(Endpoint::Responses | Endpoint::OfResponse(..)) => "responses",
             Self::To(Endpoint::Conversations | Endpoint::OfConversation(..)) => "conversations",
             Self::Unsupported(_) => "unsupported",
             Self::WrongMethod { .. } | Self::Unknown => "none",

@@ -23,8 +23,6 @@ mod trial;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
-
 use crate::allowance::Allowance;
 use crate::config;
 use crate::config::OnStoreFailure;
@@ -168,6 +166,8 @@ pub struct Cost {
 /// Who and what a request is counted for.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
+    /// The numbers that its request goes by.
+    pub settings: &'a config::Limits,
     /// Digest of key and user, if a user is known.
     pub user: Option<[u8; 16]>,
     /// Digest of the key.
@@ -203,40 +203,22 @@ type Claims = [Option<Claim>; 4];
 /// The limits of a process.
 #[derive(Debug)]
 pub struct Limits {
-    settings: ArcSwap<config::Limits>,
     /// When the counting began.
     began: Instant,
     store: Local,
     /// Where it is counted while that is there.
     remote: Option<Remote>,
-    on_store_failure: OnStoreFailure,
 }
 
 impl Limits {
     /// Nothing is used yet.
-    pub fn new(settings: config::Limits, now: Instant) -> Self {
-        Self {
-            on_store_failure: settings.on_store_failure,
-            settings: ArcSwap::from_pointee(settings),
-            began: now,
-            store: Local::default(),
-            remote: None,
-        }
+    pub fn new(now: Instant) -> Self {
+        Self { began: now, store: Local::default(), remote: None }
     }
 
     /// The limits of all replicas that use the same Redis and the same prefix, and agree on their digests.
-    pub fn in_redis(settings: config::Limits, now: Instant, redis: Arc<Redis>, prefix: String) -> Self {
-        Self { remote: Some(Remote::new(redis, prefix)), ..Self::new(settings, now) }
-    }
-
-    /// Goes by other numbers from now on; what has been used is used, and the store stays.
-    pub fn renew(&self, settings: config::Limits) {
-        self.settings.store(Arc::new(settings));
-    }
-
-    /// Whether users are counted at all: if not, nobody needs to know who asks.
-    pub fn count_users(&self) -> bool {
-        !self.settings.load().user.is_empty()
+    pub fn in_redis(now: Instant, redis: Arc<Redis>, prefix: String) -> Self {
+        Self { remote: Some(Remote::new(redis, prefix)), ..Self::new(now) }
     }
 
     /// Counts a request under every rule that concerns it, and waits for its turn if too many run. `None` if no rule
@@ -250,15 +232,16 @@ impl Limits {
         cost: Cost,
         now: Instant,
     ) -> Result<Option<(Box<Permit>, Standings)>, Refusal> {
-        let claims = self.claims(subject);
+        let claims = claims(subject);
         if claims.iter().all(Option::is_none) {
             return Ok(None);
         }
         if let Some(remote) = &self.remote {
+            let on_failure = subject.settings.on_store_failure;
             // Boxed, so that who counts in memory does not carry the room that this takes.
-            match Box::pin(Permit::shared(self, remote, claims.clone(), cost)).await {
+            match Box::pin(Permit::shared(self, remote, claims.clone(), cost, on_failure)).await {
                 Ok(admitted) => return admitted.map(Some),
-                Err(_) if self.on_store_failure == OnStoreFailure::Deny => return Err(Refusal::Unknown),
+                Err(_) if on_failure == OnStoreFailure::Deny => return Err(Refusal::Unknown),
                 Err(_) => {}
             }
         }
@@ -298,27 +281,26 @@ impl Limits {
         self.len() == 0
     }
 
-    fn claims(&self, subject: &Subject<'_>) -> Claims {
-        let settings = self.settings.load();
-        let claim = |who, allowance: Allowance| Claim { who, allowance };
-        let given = |allowance: &Allowance| !allowance.is_empty();
-        let user = subject.user.filter(|_| given(&settings.user));
-        let key = Some(subject.key_limits.unwrap_or(settings.key)).filter(given);
-        let alias = subject.alias_limits.filter(given);
-        let all = Some(settings.all).filter(given);
-        [
-            user.map(|user| claim(Who::User(user), settings.user)),
-            key.map(|allowance| claim(Who::Key(subject.key), allowance)),
-            alias.map(|allowance| {
-                claim(Who::Model(Arc::clone(subject.alias), subject.alias_digest), allowance)
-            }),
-            all.map(|allowance| claim(Who::All, allowance)),
-        ]
-    }
-
     fn moment(&self, now: Instant) -> Moment {
         u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+/// The rules that concern a request.
+fn claims(subject: &Subject<'_>) -> Claims {
+    let settings = subject.settings;
+    let claim = |who, allowance: Allowance| Claim { who, allowance };
+    let given = |allowance: &Allowance| !allowance.is_empty();
+    let user = subject.user.filter(|_| given(&settings.user));
+    let key = Some(subject.key_limits.unwrap_or(settings.key)).filter(given);
+    let alias = subject.alias_limits.filter(given);
+    let all = Some(settings.all).filter(given);
+    [
+        user.map(|user| claim(Who::User(user), settings.user)),
+        key.map(|allowance| claim(Who::Key(subject.key), allowance)),
+        alias.map(|allowance| claim(Who::Model(Arc::clone(subject.alias), subject.alias_digest), allowance)),
+        all.map(|allowance| claim(Who::All, allowance)),
+    ]
 }
 
 impl Claim {

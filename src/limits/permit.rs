@@ -62,12 +62,14 @@ impl Permit {
         }
     }
 
-    /// Counts a request in Redis, and waits for its places there. Fails if Redis is away before it has been counted.
+    /// Counts a request in Redis, and waits for its places there. Fails if Redis is away before it has been counted;
+    /// after that, `on_failure` says what becomes of it.
     pub(super) async fn shared(
         limits: &Arc<Limits>,
         remote: &Remote,
         claims: Claims,
         cost: Cost,
+        on_failure: OnStoreFailure,
     ) -> Result<Result<(Box<Self>, Standings), Refusal>, Down> {
         let ticket = Ticket::random();
         // There before it is counted: if the wait for Redis is given up, its places are.
@@ -80,7 +82,7 @@ impl Permit {
         };
         permit.taken.at = at;
         if let Some(waits) = waits
-            && let Err(refusal) = permit.wait_in_line(remote, ticket, waits).await
+            && let Err(refusal) = permit.wait_in_line(remote, ticket, waits, on_failure).await
         {
             return Ok(Err(refusal));
         }
@@ -93,6 +95,7 @@ impl Permit {
         remote: &Remote,
         ticket: Ticket,
         mut waits: Waits,
+        on_failure: OnStoreFailure,
     ) -> Result<(), Refusal> {
         let deadline = Deadline::now() + PATIENCE;
         loop {
@@ -103,9 +106,7 @@ impl Permit {
                 Ok(None) => return Ok(()),
                 Ok(Some(_)) if next >= deadline => return Err(self.busy_in_line(waits).await.into()),
                 Ok(Some(now)) => waits = now,
-                Err(_) if self.limits.on_store_failure == OnStoreFailure::Deny => {
-                    return Err(Refusal::Unknown);
-                }
+                Err(_) if on_failure == OnStoreFailure::Deny => return Err(Refusal::Unknown),
                 Err(_) => {
                     let slots = self.limits.store.slots(&self.claims, self.limits.moment(Instant::now()));
                     return Ok(self.wait_for(slots).await?);

@@ -29,6 +29,7 @@ fn concurrent(requests: u32) -> Allowance {
 /// Limits under a clock that a test moves.
 struct Scene {
     limits: Arc<Limits>,
+    settings: config::Limits,
     now: Instant,
     runtime: Runtime,
     alias: Arc<str>,
@@ -38,10 +39,8 @@ impl Scene {
     fn new(user: Allowance, key: Allowance, all: Allowance) -> Self {
         let now = Instant::now();
         Self {
-            limits: Arc::new(Limits::new(
-                config::Limits { all, key, user, ..config::Limits::default() },
-                now,
-            )),
+            limits: Arc::new(Limits::new(now)),
+            settings: config::Limits { all, key, user, ..config::Limits::default() },
             now,
             // Whoever waits in vain does so in no time.
             runtime: Builder::new_current_thread().enable_time().start_paused(true).build().unwrap(),
@@ -51,6 +50,7 @@ impl Scene {
 
     fn subject(&self, user: u8, key: u8) -> Subject<'_> {
         Subject {
+            settings: &self.settings,
             user: Some([user; 16]),
             key: [key; 16],
             key_limits: None,
@@ -94,7 +94,6 @@ fn wait_of(denied: &Denied) -> Duration {
 fn without_rules_everything_passes_and_nothing_is_kept() {
     let none = Allowance::default();
     let scene = Scene::new(none, none, none);
-    assert!(!scene.limits.count_users());
     let subject = scene.subject(1, 1);
     let admitted = scene.limits.admit(&subject, Cost::default(), scene.now);
     assert!(scene.runtime.block_on(admitted).unwrap().is_none());
@@ -117,7 +116,7 @@ fn who_is_denied_by_one_rule_uses_up_no_other() {
     }
     // Bob's own quota is as it was: with another key's, one is left of it.
     let all = scene.limits.store.correct(
-        &scene.limits.claims(&Subject { user: Some([2; 16]), ..scene.subject(2, 9) }),
+        &claims(&Subject { user: Some([2; 16]), ..scene.subject(2, 9) }),
         account::Taken { at: 0, cost: Cost::default() },
         account::Spent::Tokens(0),
         0,
@@ -300,11 +299,13 @@ const THREADS: usize = 64;
 
 /// How many pass if every thread asks so often for so many tokens, of which it uses ten.
 fn passed_by_threads(scene: &Scene, each: usize, tokens: u64) -> usize {
-    let (limits, alias, now) = (&scene.limits, &scene.alias, scene.now);
+    let (limits, settings) = (&scene.limits, &scene.settings);
+    let (alias, now) = (&scene.alias, scene.now);
     let ask = move || {
         let runtime = Builder::new_current_thread().build().unwrap();
         let who = [1; 16];
         let subject = Subject {
+            settings,
             user: Some(who),
             key: who,
             key_limits: None,

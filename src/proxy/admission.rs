@@ -8,7 +8,7 @@ use crate::limits::{Cost, Refusal, Subject};
 use crate::openai::Error;
 use crate::openai::usage::estimate_tokens;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::{Caller, Shared, error};
+use crate::proxy::{Caller, Worker, error};
 use crate::session::ScopeParts;
 
 /// Tokens that an answer is thought to take if the client does not say how long it may be. Put right when it is there.
@@ -33,16 +33,18 @@ pub(super) struct Applicant<'a> {
 /// Counts the request and waits for its turn, if there are limits. The permit, and how the limits stand, are noted in
 /// `exchange`.
 pub(super) async fn admit(
-    shared: &Shared,
+    worker: &Worker,
     applicant: Applicant<'_>,
     exchange: &mut Exchange,
 ) -> Result<(), Error> {
+    let (shared, settings) = (&worker.shared, &worker.snapshot.config.limits);
     let Applicant { caller, user, model, route, prompt_bytes, max_tokens, choices } = applicant;
-    let user = user.filter(|_| shared.limits.count_users()).map(|user| {
+    let user = user.filter(|_| !settings.user.is_empty()).map(|user| {
         let scope = ScopeParts { credential: &caller.digest, user: Some(user), app: "", conversation: None };
         shared.fingerprinter.scope(scope).short()
     });
     let subject = Subject {
+        settings,
         user,
         key: caller.digest,
         key_limits: caller.limits,

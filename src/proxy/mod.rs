@@ -130,9 +130,9 @@ impl Shared {
         let archive = Archive::new(archive, settings.max_entry);
         let limits = match &replicas {
             Some(with) if config.limits.store == LimitsStore::Redis => {
-                Limits::in_redis(config.limits, now, Arc::clone(&with.redis), with.prefix.clone())
+                Limits::in_redis(now, Arc::clone(&with.redis), with.prefix.clone())
             }
-            _ => Limits::new(config.limits, now),
+            _ => Limits::new(now),
         };
         let mut metrics = Metrics::new();
         if replicas.is_some() {
@@ -166,7 +166,6 @@ impl Shared {
         let breakers = before.breakers.renewed(config.upstream.breaker, apps);
         let is_gone = |alias: &&Arc<str>| !breakers.aliases().any(|other| other == *alias);
         before.breakers.aliases().filter(is_gone).for_each(|alias| self.metrics.breaker_gone(alias));
-        self.limits.renew(config.limits);
         self.snapshot.store(Arc::new(Snapshot { config, breakers }));
     }
 

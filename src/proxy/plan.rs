@@ -108,7 +108,7 @@ pub(super) async fn make(
         max_tokens: request.max_tokens,
         choices: request.n,
     };
-    admit(&worker.shared, applicant, exchange).await?;
+    admit(worker, applicant, exchange).await?;
     let scope = scope(worker, &caller.digest, user, &hints, &route);
     let has_name = user.is_some() || hints.conversation.is_some();
     let mode = match mode(worker.snapshot.config.sessions.strategy, &hints, has_name) {

@@ -66,7 +66,7 @@ impl Posed {
             echo: request.echo,
         };
         let store = request.store;
-        Ok(Self { before, input, draft, owner, store, conversation, body })
+        Ok(Self { body, before, input, draft, owner, store, conversation })
     }
 
     /// Reads a body without looking anything up: what it refers to is left out.
@@ -86,7 +86,7 @@ impl Posed {
             echo: request.echo,
         };
         let (input, owner) = (items.collect(), Owner::of("nobody", b""));
-        Ok(Self { before: Vec::new(), input, draft, owner, store: false, conversation: None, body })
+        Ok(Self { body, before: Vec::new(), input, draft, owner, store: false, conversation: None })
     }
 
     /// As the chat that it is.

@@ -233,10 +233,12 @@ mod tests {
             let text = match &message.content {
                 Content::None => String::new(),
                 Content::Text(text) => text.to_string(),
-                Content::Parts(parts) => parts.iter().map(|part| format!("{part:?}")).collect(),
+                Content::Parts(parts) => {
+                    parts.iter().map(|part| format!("{part:?}")).collect::<Vec<_>>().concat()
+                }
             };
-            let calls: String = message.tool_calls.iter().map(|call| format!("<{}>", call.name)).collect();
-            (message.role, text + &calls)
+            let calls = message.tool_calls.iter().map(|call| format!("<{}>", call.name));
+            (message.role, text + &calls.collect::<Vec<_>>().concat())
         });
         Ok(texts.collect())
     }
@@ -267,8 +269,8 @@ mod tests {
             {"type":"custom_tool_call_output","call_id":"c3","output":"three"}]}"#;
         let told = said(body, &[]).unwrap();
         let roles: Vec<Role> = told.iter().map(|(role, _)| *role).collect();
-        use Role::{Assistant, Tool, User};
-        assert_eq!(roles, [User, Assistant, Tool, Tool, Assistant, Tool]);
+        let (user, assistant, tool) = (Role::User, Role::Assistant, Role::Tool);
+        assert_eq!(roles, [user, assistant, tool, tool, assistant, tool]);
         assert_eq!(told[1].1, "Text(\"Well.\")<f><g>");
         assert_eq!((told[2].1.as_str(), told[4].1.as_str()), ("one", "<h>"));
     }

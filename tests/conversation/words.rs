@@ -85,7 +85,7 @@ fn line(message: &Value, all: &[Value]) -> Line {
         "developer" => ("system", text),
         "tool" => {
             let made = all.iter().map(|other| &other["tool_calls"][0]);
-            let call = made.filter(|call| call["id"] == message["tool_call_id"]).last();
+            let call = made.rev().find(|call| call["id"] == message["tool_call_id"]);
             let name = call.map_or(&message["tool_call_id"], |call| &call["function"]["name"]);
             ("user", format!("[result of {}]\n{text}", name.as_str().unwrap()))
         }

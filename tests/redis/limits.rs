@@ -26,7 +26,7 @@ pub const NONE: Allowance = Allowance {
 
 /// Makes limits of which nothing is used, and lets time go by for them.
 pub trait Kind {
-    fn limits(&self, settings: Settings) -> Arc<Limits>;
+    fn limits(&self) -> Arc<Limits>;
 
     /// `ahead` is how much later it is than by the clock of this process.
     fn goes_by(&self, ahead: &mut Duration, time: Duration);
@@ -35,8 +35,8 @@ pub trait Kind {
 pub struct InMemory;
 
 impl Kind for InMemory {
-    fn limits(&self, settings: Settings) -> Arc<Limits> {
-        Arc::new(Limits::new(settings, Instant::now()))
+    fn limits(&self) -> Arc<Limits> {
+        Arc::new(Limits::new(Instant::now()))
     }
 
     fn goes_by(&self, ahead: &mut Duration, time: Duration) {
@@ -59,9 +59,9 @@ const GO_BY: &str = "local by = ARGV[1] * 1000 \
     return 1";
 
 impl Kind for InRedis {
-    fn limits(&self, settings: Settings) -> Arc<Limits> {
+    fn limits(&self) -> Arc<Limits> {
         self.server.tell("FLUSHALL");
-        Arc::new(Limits::in_redis(settings, Instant::now(), Arc::clone(&self.redis), "a".to_owned()))
+        Arc::new(Limits::in_redis(Instant::now(), Arc::clone(&self.redis), "a".to_owned()))
     }
 
     fn goes_by(&self, _: &mut Duration, time: Duration) {
@@ -74,6 +74,7 @@ impl Kind for InRedis {
 pub struct Scene<'a, K> {
     pub kind: &'a K,
     pub limits: Arc<Limits>,
+    pub settings: Settings,
     pub ahead: Duration,
     pub alias: Arc<str>,
 }
@@ -81,11 +82,12 @@ pub struct Scene<'a, K> {
 impl<'a, K: Kind> Scene<'a, K> {
     pub fn new(kind: &'a K, user: Allowance, key: Allowance, all: Allowance) -> Self {
         let settings = Settings { all, key, user, ..Settings::default() };
-        Self { kind, limits: kind.limits(settings), ahead: Duration::ZERO, alias: "gpt-4o".into() }
+        Self { kind, limits: kind.limits(), settings, ahead: Duration::ZERO, alias: "gpt-4o".into() }
     }
 
     pub fn subject(&self, user: u8, key: u8) -> Subject<'_> {
         Subject {
+            settings: &self.settings,
             user: Some([user; 16]),
             key: [key; 16],
             key_limits: None,
@@ -365,12 +367,14 @@ async fn sixty_four_at_once_get_exactly_the_limit(kind: &impl Kind) {
     ] {
         let scene = Scene::new(kind, user, key, all);
         let tasks = (0..64).map(|_| {
-            let (limits, alias, now) = (Arc::clone(&scene.limits), Arc::clone(&scene.alias), scene.now());
+            let (limits, settings) = (Arc::clone(&scene.limits), scene.settings);
+            let (alias, now) = (Arc::clone(&scene.alias), scene.now());
             tokio::spawn(async move {
                 let mut passed = 0;
                 for _ in 0..10 {
                     let who = [1; 16];
                     let subject = Subject {
+                        settings: &settings,
                         user: Some(who),
                         key: who,
                         key_limits: None,

@@ -180,8 +180,8 @@ async fn what_is_no_account_is_done_without_and_takes_nobody_down() {
     let redis = InRedis::start();
     for (on_store_failure, expected) in [(OnStoreFailure::Local, true), (OnStoreFailure::Deny, false)] {
         let settings = Settings { key: requests_a_day(1), on_store_failure, ..Settings::default() };
-        let limits = redis.limits(settings);
-        let scene = Scene { kind: &redis, limits, ahead: Duration::ZERO, alias: "gpt-4o".into() };
+        let limits = redis.limits();
+        let scene = Scene { kind: &redis, limits, settings, ahead: Duration::ZERO, alias: "gpt-4o".into() };
         scene.spend(&scene.subject(1, 1), 0).await;
         let [key] = redis.server.keys().try_into().unwrap();
         redis.server.tell(&format!("DEL {key}"));

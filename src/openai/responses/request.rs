@@ -506,13 +506,13 @@ fn text<'a>(draft: &mut Draft<'a>, at: At<'_, 'a>) -> Result<(), Error> {
     if verbosity.is_some() {
         draft.ignored.push("text.verbosity");
     }
-    let mut echo = r#"{"type":"text"}"#.to_owned();
+    let mut echo = Cow::Borrowed(r#"{"type":"text"}"#);
     if let Some(at) = fields.optional("format") {
         let mut format = at.object()?;
         draft.format = match format.required("type")?.choice(FORMATS)? {
             Kind::Text => Format::Text,
             Kind::JsonObject => {
-                echo = r#"{"type":"json_object"}"#.to_owned();
+                echo = Cow::Borrowed(r#"{"type":"json_object"}"#);
                 Format::JsonObject
             }
             Kind::JsonSchema => {
@@ -526,12 +526,12 @@ fn text<'a>(draft: &mut Draft<'a>, at: At<'_, 'a>) -> Result<(), Error> {
                 let quoted = |text: &str| serde_json::Value::from(text).to_string();
                 let description =
                     read.description.as_ref().map(|text| format!(",\"description\":{}", quoted(text)));
-                echo = format!(
+                echo = Cow::Owned(format!(
                     r#"{{"type":"json_schema","name":{}{},"schema":{json},"strict":{}}}"#,
                     quoted(&read.name),
                     description.unwrap_or_default(),
                     read.strict
-                );
+                ));
                 Format::JsonSchema(read)
             }
         };

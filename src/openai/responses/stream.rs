@@ -2,6 +2,8 @@
 //!
 //! Every event has a number, from 0 and without gaps. What ends repeats the whole of what it ended. There is no `[DONE]`.
 
+use serde_json::{Map, Value};
+
 use crate::openai::Error;
 use crate::openai::chat::{Called, CalledKind};
 use crate::openai::chunk::pieces;
@@ -184,23 +186,23 @@ fn event(kind: &str, number: u64, body: &str, out: &mut Vec<u8>) {
 /// The events of a response that has ended, from its object: those behind the number `after`. `None` if that is no
 /// response.
 pub fn replay(response: &str, after: Option<u64>) -> Option<Vec<u8>> {
-    let whole: serde_json::Value = serde_json::from_str(response).ok()?;
+    let whole: Value = serde_json::from_str(response).ok()?;
     let mut begun = whole.clone();
     let fields = begun.as_object_mut()?;
     fields.insert("status".to_owned(), "in_progress".into());
-    fields.insert("output".to_owned(), serde_json::Value::Array(Vec::new()));
+    fields.insert("output".to_owned(), Value::Array(Vec::new()));
     for key in ["incomplete_details", "completed_at", "error"] {
-        fields.insert(key.to_owned(), serde_json::Value::Null);
+        fields.insert(key.to_owned(), Value::Null);
     }
     fields.remove("usage");
     let mut events: Vec<(String, String)> = Vec::new();
     for kind in ["response.created", "response.in_progress"] {
         events.push((kind.to_owned(), format!("\"response\":{begun}")));
     }
-    for (place, item) in whole["output"].as_array()?.iter().enumerate() {
-        replay_item(place, item, &mut events)?;
+    for (place, item) in whole.get("output")?.as_array()?.iter().enumerate() {
+        replay_item(place, item.as_object()?, &mut events)?;
     }
-    let kind = format!("response.{}", whole["status"].as_str()?);
+    let kind = format!("response.{}", whole.get("status")?.as_str()?);
     events.push((kind, format!("\"response\":{response}")));
     let mut out = Vec::new();
     for ((kind, body), number) in events.iter().zip(0_u64..) {
@@ -211,43 +213,43 @@ pub fn replay(response: &str, after: Option<u64>) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn replay_item(place: usize, item: &serde_json::Value, events: &mut Vec<(String, String)>) -> Option<()> {
-    let mut push = |kind: &str, body: String| events.push((kind.to_owned(), body));
-    let id = quoted(item["id"].as_str()?);
-    let at = format!(r#""item_id":{id},"output_index":{place}"#);
+fn replay_item(place: usize, item: &Map<String, Value>, events: &mut Vec<(String, String)>) -> Option<()> {
+    let text = |key: &str| item.get(key).and_then(Value::as_str);
+    let kind = text("type")?;
+    let at = format!(r#""item_id":{},"output_index":{place}"#, quoted(text("id")?));
+    let (stem, key) = match kind {
+        "message" => ("", "content"),
+        "function_call" => ("response.function_call_arguments", "arguments"),
+        _ => ("response.custom_tool_call_input", "input"),
+    };
     let mut begun = item.clone();
-    let (added, done) = ("response.output_item.added", "response.output_item.done");
-    let kind = item["type"].as_str()?;
+    begun.insert(key.to_owned(), if kind == "message" { Value::Array(Vec::new()) } else { "".into() });
+    if let Some(status) = begun.get_mut("status") {
+        *status = "in_progress".into();
+    }
+    let mut push = |kind: &str, body: String| events.push((kind.to_owned(), body));
+    let begun = Value::Object(begun);
+    push("response.output_item.added", format!(r#""output_index":{place},"item":{begun}"#));
     if kind == "message" {
-        begun["status"] = "in_progress".into();
-        begun["content"] = serde_json::Value::Array(Vec::new());
-        push(added, format!(r#""output_index":{place},"item":{begun}"#));
-        for (index, part) in item["content"].as_array()?.iter().enumerate() {
+        for (index, part) in item.get("content")?.as_array()?.iter().enumerate() {
             let at = format!(r#"{at},"content_index":{index}"#);
-            let text = quoted(part["text"].as_str()?);
+            let text = part.get("text")?.as_str()?;
             push("response.content_part.added", format!(r#"{at},"part":{}"#, text_part("")));
-            if text.len() > 2 {
-                push("response.output_text.delta", format!(r#"{at},"delta":{text},"logprobs":[]"#));
+            let quoted = quoted(text);
+            if !text.is_empty() {
+                push("response.output_text.delta", format!(r#"{at},"delta":{quoted},"logprobs":[]"#));
             }
-            push("response.output_text.done", format!(r#"{at},"text":{text},"logprobs":[]"#));
+            push("response.output_text.done", format!(r#"{at},"text":{quoted},"logprobs":[]"#));
             push("response.content_part.done", format!(r#"{at},"part":{part}"#));
         }
     } else {
-        let (stem, key) = match kind {
-            "function_call" => ("response.function_call_arguments", "arguments"),
-            _ => ("response.custom_tool_call_input", "input"),
-        };
-        let input = quoted(item[key].as_str()?);
-        begun[key] = "".into();
-        let mut name = String::new();
-        if kind == "function_call" {
-            begun["status"] = "in_progress".into();
-            name = format!(r#","name":{}"#, item["name"]);
-        }
-        push(added, format!(r#""output_index":{place},"item":{begun}"#));
+        let input = quoted(text(key)?);
+        let name = text("name").filter(|_| kind == "function_call");
+        let name = name.map(|name| format!(r#","name":{}"#, quoted(name))).unwrap_or_default();
         push(&format!("{stem}.delta"), format!(r#"{at},"delta":{input}"#));
         push(&format!("{stem}.done"), format!(r#"{at}{name},"{key}":{input}"#));
     }
-    push(done, format!(r#""output_index":{place},"item":{item}"#));
+    let item = Value::Object(item.clone());
+    push("response.output_item.done", format!(r#""output_index":{place},"item":{item}"#));
     Some(())
 }
