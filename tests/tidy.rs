@@ -51,9 +51,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("api", &["openai", "archive", "catalog", "ids", "config", "session", "telemetry", "proxy"]),
     ("emulator", &["ids"]),
     ("sandbox", &["config", "emulator"]),
-    ("explain", &["openai", "chipp", "translate", "catalog", "config", "session"]),
+    ("explain", &["openai", "chipp", "translate", "catalog", "config", "session", "proxy"]),
     ("app", &["api", "certificate", "config", "proxy", "telemetry", "upstream"]),
-    ("cli", &["app", "config", "emulator", "explain", "sandbox", "session", "telemetry"]),
+    ("cli", &["app", "config", "emulator", "explain", "proxy", "sandbox", "session", "telemetry"]),
     ("lib", &[]),
     ("main", &[]),
 ];

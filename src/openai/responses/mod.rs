@@ -3,6 +3,7 @@
 //! As strict and as lenient as [`chat`](crate::openai::chat). What was said before is not in the request where it names
 //! it (`previous_response_id`, `conversation`, `item_reference`): whoever answers looks that up.
 
+mod fields;
 mod object;
 mod request;
 mod stream;
