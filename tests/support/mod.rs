@@ -168,7 +168,15 @@ impl Proxy {
 
     /// Asks any endpoint for a stream.
     pub fn events(&self, path: &str, body: &Value) -> Events {
-        let request = self.agent.post(self.url(path)).header("content-type", "application/json");
+        self.events_with(path, body, &[])
+    }
+
+    /// The same, with more headers.
+    pub fn events_with(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Events {
+        let mut request = self.agent.post(self.url(path)).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let response = request.send(body.to_string()).expect("an answer");
         let status = response.status().as_u16();
         let headers = response.headers().clone();

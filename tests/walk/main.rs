@@ -16,6 +16,7 @@
     reason = "test code outside of test functions"
 )]
 
+mod offers;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;
