@@ -3,6 +3,8 @@
 //! Schemas come from clients and values from apps, so both are bounded, nothing is fetched, and no pattern takes longer
 //! than its limit.
 
+mod work;
+
 use std::sync::OnceLock;
 
 use jsonschema::{PatternOptions, Validator};
@@ -70,6 +72,9 @@ impl Checker {
             return vec!["it is too large to be checked".to_owned()];
         }
         match self.compiled.get_or_init(|| compile(&self.schema)) {
+            Some(_) if !work::is_bounded(&self.schema, value) => {
+                vec!["it takes too long to be checked".to_owned()]
+            }
             Some(validator) => {
                 let errors = validator.iter_errors(value).take(MAX_TOLD);
                 errors.map(|error| told(&error)).collect()
@@ -184,6 +189,9 @@ mod tests {
         let schema = json!({"items": {"enum": (0..1000).collect::<Vec<_>>()}});
         let value = json!(vec![1; 100_000]);
         assert_eq!(problems(schema, &value), ["it is too large to be checked"]);
+        let twice = json!({"anyOf": [{"items": {"$ref": "#"}, "minItems": 1}, {"items": {"$ref": "#"}, "minItems": 1}]});
+        let value = (0..60).fold(json!([]), |value, _| json!([value]));
+        assert_eq!(problems(twice, &value), ["it takes too long to be checked"]);
         let slow = json!({"pattern": "^(a+)+$(?!x)"});
         assert!(!problems(slow, &json!("a".repeat(60) + "!")).is_empty());
         let long = json!({"const": "y".repeat(5000)});
