@@ -59,10 +59,14 @@ impl Checker {
         if refers_elsewhere(&schema) {
             return Err(Unusable::Remote);
         }
-        match jsonschema::meta::validate(&schema) {
-            Ok(()) => Ok(Self { schema, nodes, compiled: OnceLock::new() }),
-            Err(error) => Err(Unusable::Invalid(error.instance_path().to_string())),
+        if let Err(error) = jsonschema::meta::validate(&schema) {
+            return Err(Unusable::Invalid(error.instance_path().to_string()));
         }
+        let compiled = OnceLock::new();
+        if may_mean_nothing(&schema) && compiled.get_or_init(|| compile(&schema)).is_none() {
+            return Err(Unusable::Invalid(String::new()));
+        }
+        Ok(Self { schema, nodes, compiled })
     }
 
     /// What is wrong with a value, in words for who made it; empty if it is right.
@@ -79,7 +83,7 @@ impl Checker {
                 let errors = validator.iter_errors(value).take(MAX_TOLD);
                 errors.map(|error| told(&error)).collect()
             }
-            // A schema of the right form that means nothing, a pattern that is none: no value can be called wrong.
+            // It was looked at; what is wrong with it is not the value's fault.
             None => Vec::new(),
         }
     }
@@ -117,6 +121,18 @@ fn measure(value: &Value, depth: usize) -> Option<usize> {
         _ => {}
     }
     Some(nodes)
+}
+
+/// Whether a schema of the right form may have parts that mean nothing: patterns that are none, references to nowhere.
+fn may_mean_nothing(value: &Value) -> bool {
+    const KEYS: [&str; 5] = ["pattern", "patternProperties", "$ref", "$dynamicRef", "$recursiveRef"];
+    match value {
+        Value::Array(items) => items.iter().any(may_mean_nothing),
+        Value::Object(fields) => {
+            fields.iter().any(|(key, field)| KEYS.contains(&key.as_str()) || may_mean_nothing(field))
+        }
+        _ => false,
+    }
 }
 
 /// Whether a `$ref` leads out of the schema.
@@ -175,13 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_may_turn_in_a_circle_and_a_pattern_may_be_none() {
+    fn a_schema_may_turn_in_a_circle_but_not_lead_nowhere() {
         let tree =
             json!({"type": "object", "properties": {"child": {"$ref": "#"}}, "additionalProperties": false});
         assert!(problems(tree.clone(), &json!({"child": {"child": {}}})).is_empty());
         assert_eq!(problems(tree, &json!({"child": {"x": 1}})).len(), 1);
-        assert!(problems(json!({"$ref": "#/$defs/nowhere"}), &json!(1)).is_empty());
-        assert!(problems(json!({"pattern": "("}), &json!("x")).is_empty());
+        for nothing in [json!({"$ref": "#/$defs/nowhere"}), json!({"pattern": "("})] {
+            assert_eq!(Checker::new(nothing).unwrap_err(), Unusable::Invalid(String::new()));
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::openai::chat::{
 };
 use crate::translate::format::Shape;
 use crate::translate::schema::{Checker, Unusable};
-use crate::translate::tools::call::{Callable, calls_in};
+use crate::translate::tools::call::{Callable, INPUTS, calls_in};
 use crate::translate::tools::find::{self, Found, Lead};
 use crate::translate::tools::written;
 
@@ -152,6 +152,16 @@ impl Calls {
 
     fn is_offered(&self, name: &str) -> bool {
         self.tools.iter().any(|tool| tool.name == name)
+    }
+
+    /// Whether something that is no JSON was to be a call: it says so, or it has the name of a tool and what that is given.
+    fn is_meant(&self, text: &str, found: &Found) -> bool {
+        let place = text.as_bytes().get(found.range.start..).unwrap_or_default();
+        let head = place.get(..find::MAX_LEAD_BYTES).unwrap_or(place);
+        let has = |word: &str| memchr::memmem::find(head, word.as_bytes()).is_some();
+        let is_said = ["\"tool_call", "\"function_call", "<tool_call", "<function_call"].into_iter().any(has);
+        let is_named = || self.tools.iter().any(|tool| has(&format!("\"{}\"", tool.name)));
+        is_said || (INPUTS.iter().any(|key| has(&format!("\"{key}\""))) && is_named())
     }
 }
 
@@ -359,11 +369,21 @@ impl Reader {
         let mut called = Vec::new();
         let mut problems = Vec::new();
         let mut start = None;
+        let mut end = 0;
         for one in found {
+            let between = self.said.get(end..one.range.start).unwrap_or_default();
+            if start.is_some() && !find::is_packing(between) {
+                // What comes behind other words was not said to us: some go on with results that they make up.
+                break;
+            }
             let made = one.value.as_ref().map(|value| calls_in(value, &|name| calls.is_offered(name)));
             match made {
                 Some(Some(made)) => {
                     start = start.or(Some(one.range.start));
+                    end = one.range.end;
+                    if made.is_empty() {
+                        problems.push("its list of calls is empty".to_owned());
+                    }
                     for call in made {
                         match call.check(&calls.tools) {
                             Ok(call) => called.push(call),
@@ -371,7 +391,7 @@ impl Reader {
                         }
                     }
                 }
-                None if is_meant_as_call(&self.said, one) => {
+                None if calls.is_meant(&self.said, one) => {
                     problems.push("the JSON of its calls is not valid".to_owned());
                 }
                 Some(None) | None => {}
@@ -402,14 +422,6 @@ impl Reader {
         let told = serde_json::from_str::<Value>(&written("", calls));
         is_bare && is_last && before == words && told.is_ok_and(|told| told == *value)
     }
-}
-
-/// Whether something that is no JSON was to be a call: it says so.
-fn is_meant_as_call(text: &str, found: &Found) -> bool {
-    let place = text.as_bytes().get(found.range.start..).unwrap_or_default();
-    let head = place.get(..find::MAX_LEAD_BYTES).unwrap_or(place);
-    let words = ["\"tool_call", "\"function_call", "<tool_call", "<function_call"];
-    words.iter().any(|word| memchr::memmem::find(head, word.as_bytes()).is_some())
 }
 
 #[cfg(test)]

@@ -133,12 +133,23 @@ fn several_calls_and_one_where_there_may_be_one() {
 }
 
 #[test]
+fn what_comes_after_results_that_are_made_up_is_not_called() {
+    let one = r#"{"tool_calls":[{"name":"time","arguments":{}}]}"#;
+    let other = r#"{"tool_calls":[{"name":"shell","input":"rm"}]}"#;
+    let text = format!("{one}\n[result of time]\nnoon\n{other}");
+    assert_eq!(heard(TOOLS, &text), (String::new(), vec![call("time", "{}")], false));
+    assert_eq!(heard(TOOLS, &format!("{one}\nNow: {{\"tool_calls\":")).1, [call("time", "{}")]);
+    assert_eq!(heard(TOOLS, &format!("```\n{one}\n```\n```\n{other}\n```")).1.len(), 2);
+}
+
+#[test]
 fn prose_with_braces_is_prose() {
     for text in [
         "Use {\"name\": \"Ann\"} as the body.\n",
         "```json\n{\"name\":\"Ann\",\"arguments\":{}}\n```",
         "{\"id\": 1}",
         "{\"name\": broken",
+        r#"{"type":"function","function":{"name":"time","description":"d","parameters":{"type":"object"}}}"#,
         "[1] and `code` {x} <b>",
     ] {
         assert_eq!(heard(TOOLS, text), (text.to_owned(), Vec::new(), true), "{text}");
@@ -156,6 +167,11 @@ fn what_is_wrong_is_told() {
         ["the `arguments` of `weather` are wrong: \"city\" is a required property"]
     );
     assert_eq!(wrong(TOOLS, r#"Now: {"tool_calls":[{"name":"time""#), ["the JSON of its calls is not valid"]);
+    assert_eq!(
+        wrong(TOOLS, r#"{"name":"time","arguments":{"a":1,}}"#),
+        ["the JSON of its calls is not valid"]
+    );
+    assert_eq!(wrong(TOOLS, r#"{"tool_calls":[]}"#), ["its list of calls is empty"]);
     let must = format!(r#"{TOOLS},"tool_choice":"required""#);
     assert_eq!(wrong(&must, "No."), ["it calls no tool"]);
     assert_eq!(wrong(SCHEMA, "No."), ["it is not valid JSON"]);

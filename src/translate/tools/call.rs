@@ -6,7 +6,7 @@ use crate::openai::chat::{Called, CalledKind};
 use crate::translate::schema::Checker;
 
 /// The names under which apps put what a tool is given.
-const INPUTS: [&str; 6] = ["arguments", "parameters", "args", "input", "kwargs", "tool_input"];
+pub const INPUTS: [&str; 6] = ["arguments", "parameters", "args", "input", "kwargs", "tool_input"];
 
 /// A tool that may be called.
 #[derive(Debug)]
@@ -37,18 +37,37 @@ pub fn calls_in(value: &Value, is_offered: &impl Fn(&str) -> bool) -> Option<Vec
         Value::Object(fields) => {
             let held = ["tool_calls", "tool_call", "function_call"].iter().find_map(|key| fields.get(*key));
             match held {
-                Some(Value::Array(items)) if items.is_empty() => None,
                 Some(Value::Array(items)) => Some(items.iter().map(Raw::of).collect()),
                 Some(held) => Some(vec![Raw::of(held)]),
                 None => {
                     let raw = Raw::of(value);
-                    let names = ["name", "function", "tool"].iter().any(|key| fields.contains_key(*key));
-                    (names && is_offered(&raw.name)).then(|| vec![raw])
+                    (is_bare_call(fields) && is_offered(&raw.name)).then(|| vec![raw])
                 }
             }
         }
         _ => None,
     }
+}
+
+/// Whether an object has what a call has and nothing else: that of a tool's definition is none.
+fn is_bare_call(fields: &Map<String, Value>) -> bool {
+    const NAMES: [&str; 3] = ["name", "function", "tool"];
+    let of_call = |key: &String| {
+        let key = key.as_str();
+        NAMES.contains(&key) || INPUTS.contains(&key) || matches!(key, "type" | "id" | "call_id" | "custom")
+    };
+    let holders = ["function", "custom"].iter().filter_map(|key| fields.get(*key).and_then(Value::as_object));
+    let is_schema = |fields: &Map<String, Value>| {
+        fields
+            .get("parameters")
+            .is_some_and(|given| given["type"] == "object" && given["properties"].is_object())
+    };
+    let objects = holders.chain([fields]);
+    let mut is_call = NAMES.iter().any(|key| fields.contains_key(*key)) || fields.contains_key("custom");
+    for object in objects {
+        is_call &= object.keys().all(of_call) && !is_schema(object);
+    }
+    is_call
 }
 
 impl Raw {
@@ -171,6 +190,7 @@ mod tests {
         }
         let both = json!([{"name": "g"}, {"tool_calls": [{"name": "f", "arguments": {"x": 1}}]}]);
         assert_eq!(checked(&both).unwrap().len(), 2);
+        assert_eq!(checked(&json!({"tool_calls": []})), Some(Vec::new()));
     }
 
     #[test]
@@ -179,8 +199,9 @@ mod tests {
             json!({"name": "Ann", "arguments": {"x": 1}}),
             json!({"type": "object"}),
             json!([{"name": "f"}, {"name": "Ann"}]),
-            json!({"tool_calls": []}),
             json!({"id": "f"}),
+            json!({"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}),
+            json!({"name": "f", "parameters": {"type": "object", "properties": {"x": {"type": "integer"}}}}),
             json!([]),
             json!("f"),
         ] {

@@ -75,6 +75,17 @@ pub fn all(text: &str) -> Vec<Found> {
     found
 }
 
+/// Whether a text between two calls is nothing but what they are put into.
+pub fn is_packing(text: &str) -> bool {
+    const ENDS: [&str; 5] = ["```", "</tool_call>", "</tool_calls>", "</function_call>", "</tools>"];
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches(|letter: char| letter.is_whitespace() || matches!(letter, ',' | ';'));
+        let Some(after) = ENDS.iter().find_map(|end| rest.strip_prefix(end)) else { return rest.is_empty() };
+        rest = after;
+    }
+}
+
 /// What a text may be that begins here.
 fn lead(text: &str) -> Lead {
     let seen = text.as_bytes().get(..MAX_LEAD_BYTES).unwrap_or(text.as_bytes());
@@ -253,6 +264,16 @@ mod tests {
             assert_eq!(next(text, 0), None, "{text}");
         }
         assert_eq!(next("a {\"name\"", 0), Some((2, Lead::Yes(0))));
+    }
+
+    #[test]
+    fn what_calls_are_put_into_is_no_word() {
+        for text in ["", "\n", " ,\n", "\n```\n", "</tool_call>\n", "\n</tool_call>\n```\n"] {
+            assert!(is_packing(text), "{text:?}");
+        }
+        for text in ["\n[result of x]\n", "and", "```json x"] {
+            assert!(!is_packing(text), "{text:?}");
+        }
     }
 
     #[test]
