@@ -24,14 +24,18 @@
 //!
 //! 1. [`api`] finds the endpoint, begins the [`telemetry::Record`], and judges the credential: a
 //!    [`proxy::Caller`] or 401, before the body is looked at.
-//! 2. The body becomes an [`openai::chat::ChatRequest`], or a 400 that names the field.
+//! 2. The body becomes an [`openai::chat::ChatRequest`], or a 400 that names the field. Other endpoints become one, too
+//!    ([`proxy::Question`]): a text to be completed, a response with what it goes on from, which [`archive`] keeps.
 //! 3. [`catalog`] gives the route, [`translate`] Chipp's messages, [`limits`] the permit, for which it may wait a little.
+//!    If tools or JSON are asked for, the [terms](translate::terms) of that are told to the app in a message of their own.
 //! 4. [`session::Turn::begin`] hashes the history and takes the session that holds the longest beginning of it.
 //! 5. [`upstream`] sends what that session does not hold yet, and hands back a head and bytes. If that fails, it says
 //!    whether the same app is worth another call; then other aliases are asked.
 //! 6. [`chipp::stream`] (or [`chipp::Reply`]) decodes them into events. If they show that Chipp has forgotten the
 //!    session, and nothing has gone out, the whole history is sent anew.
-//! 7. [`openai::chunk`] (or [`openai::completion`]) writes the answer. The head of a stream is held back until Chipp
+//!    Where there are terms, the calls or the JSON are taken out of what the app says; what is not as it should be is
+//!    asked for once more, in the same session, which nobody goes on with then.
+//! 7. [`openai::chunk`] (or [`openai::completion`], or their like for other endpoints) writes the answer. The head of a stream is held back until Chipp
 //!    has shown that it answers, so that a failure before that is a real HTTP status.
 //!    Of several answers ([`n`](openai::chat::ChatRequest::n)), each has steps 4 to 7 for itself.
 //! 8. The exchange is settled once: the session put away before the last bytes go out, the counters, one log line.
@@ -42,6 +46,8 @@
 //!   that reaches Chipp. In doubt the session is forgotten and the history is replayed into a new one.
 //! - **A session has one user.** It is taken out of the store while a request uses it, and only its own scope (the
 //!   credential, the user, the app, the client's conversation id) can find it.
+//! - **What goes out is what was asked for.** Calls are of tools on offer, with arguments that these take; JSON is valid,
+//!   and nothing of it goes out before that is known. Else it is an error.
 //! - **A reply ends in exactly one `Finish` or `Failure`.** Bytes that end without their dialect's end are a failure;
 //!   a stream to a client ends in `[DONE]` only after a `Finish`.
 //! - **Nothing is retried that may have been carried out**, unless the operator wants it: an app's actions can send
