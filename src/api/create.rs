@@ -10,7 +10,6 @@ use futures_util::stream;
 use crate::api::shield::shield;
 use crate::api::{hints, payload, respond};
 use crate::openai::Error;
-use crate::openai::chunk::error_event;
 use crate::proxy::answer::{Answer, answer};
 use crate::proxy::{Caller, Exchange, Frames, Hints, Posed, Question, Refused, Worker};
 use crate::telemetry::Metrics;
@@ -89,10 +88,7 @@ fn events(
     stream::unfold(Some((frames, metrics)), |state| async {
         let (mut frames, metrics) = state?;
         let Some(next) = shield(&metrics, frames.next()).await else {
-            frames.panicked();
-            let mut out = Vec::new();
-            error_event(&Error::internal(), &mut out);
-            return Some((Ok(out.into()), None));
+            return Some((Ok(frames.panicked()), None));
         };
         next.map(|bytes| (Ok(bytes), Some((frames, metrics))))
     })

@@ -140,6 +140,13 @@ impl Choices {
         }
     }
 
+    /// We broke in the middle.
+    pub(super) fn panicked(&mut self, out: &mut Vec<u8>) {
+        let error = Error::internal();
+        self.exchange.broke(&error);
+        self.writer.fail(&error, out);
+    }
+
     fn note(&mut self, (index, aside, end): (usize, Exchange, End)) {
         self.running -= 1;
         self.exchange.absorb(index, &aside);

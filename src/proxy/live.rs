@@ -367,9 +367,11 @@ impl Live {
     }
 
     /// We broke in the middle: nothing that is known of the conversation counts.
-    pub(super) fn panicked(&mut self) {
+    pub(super) fn panicked(&mut self, out: &mut Vec<u8>) {
+        let error = Error::internal();
         self.call.attempt.doubt();
-        self.call.exchange.broke(&Error::internal());
+        self.call.exchange.broke(&error);
+        self.writer.fail(&error, out);
     }
 
     fn count_skipped(&self) {

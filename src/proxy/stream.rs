@@ -13,13 +13,14 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::openai::Error;
-use crate::openai::chunk::{KEEP_ALIVE, error_event};
+use crate::openai::chunk::KEEP_ALIVE;
 use crate::proxy::answer::Answer;
 use crate::proxy::call::Call;
 use crate::proxy::choices::Choices;
 use crate::proxy::exchange::{Exchange, Refused};
 use crate::proxy::live::Live;
-use crate::proxy::writer::Writer;
+use crate::proxy::question::Question;
+use crate::proxy::writer::{self, Writer};
 
 type Opening = Pin<Box<dyn Future<Output = Result<Voices, Box<Refused>>>>>;
 
@@ -37,6 +38,7 @@ enum State {
     Opening {
         opening: Opening,
         comment_every: Duration,
+        question: Question,
     },
     Live(Voices),
     Ended,
@@ -46,13 +48,14 @@ enum State {
 pub(super) async fn start(call: Call) -> Result<Answer, Box<Refused>> {
     let comment_every = call.worker.snapshot.config.server.keep_alive_comment;
     let early = call.exchange.head();
+    let question = call.ask.question.clone();
     let mut opening: Opening = Box::pin(Voices::open(call));
     let voices = match comment_every {
         None => opening.await?,
         Some(comment_every) => match timeout(comment_every, &mut opening).await {
             Ok(opened) => opened?,
             Err(_silence) => {
-                let frames = Frames(State::Opening { opening, comment_every });
+                let frames = Frames(State::Opening { opening, comment_every, question });
                 return Ok(Answer::Stream { head: early, frames });
             }
         },
@@ -77,10 +80,10 @@ impl Voices {
         }
     }
 
-    fn panicked(&mut self) {
+    fn panicked(&mut self, out: &mut Vec<u8>) {
         match self {
-            Self::One(live) => live.panicked(),
-            Self::Many(choices) => choices.exchange.broke(&Error::internal()),
+            Self::One(live) => live.panicked(out),
+            Self::Many(choices) => choices.panicked(out),
         }
     }
 
@@ -113,27 +116,33 @@ impl Frames {
                     }
                     return events.map(Bytes::from);
                 }
-                State::Opening { opening, comment_every } => match timeout(*comment_every, opening).await {
-                    Ok(Ok(voices)) => self.0 = State::Live(voices),
-                    Ok(Err(mut refused)) => {
-                        refused.exchange.record.status = 200;
-                        refused.exchange.broke(&refused.error);
-                        self.0 = State::Ended;
-                        let mut out = Vec::new();
-                        error_event(&refused.error, &mut out);
-                        return Some(out.into());
+                State::Opening { opening, comment_every, question } => {
+                    match timeout(*comment_every, opening).await {
+                        Ok(Ok(voices)) => self.0 = State::Live(voices),
+                        Ok(Err(mut refused)) => {
+                            refused.exchange.record.status = 200;
+                            refused.exchange.broke(&refused.error);
+                            let mut out = Vec::new();
+                            writer::fail(question, &refused.error, &mut out);
+                            self.0 = State::Ended;
+                            return Some(out.into());
+                        }
+                        Err(_silence) => return Some(Bytes::from_static(KEEP_ALIVE)),
                     }
-                    Err(_silence) => return Some(Bytes::from_static(KEEP_ALIVE)),
-                },
+                }
             }
         }
     }
 
-    /// Notes that [`next`](Self::next) panicked; all that may follow is the drop.
-    pub fn panicked(&mut self) {
-        if let State::Live(voices) = &mut self.0 {
-            voices.panicked();
+    /// Notes that [`next`](Self::next) panicked, and gives the last events; all that may follow is the drop.
+    pub fn panicked(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        match &mut self.0 {
+            State::Live(voices) => voices.panicked(&mut out),
+            State::Opening { question, .. } => writer::fail(question, &Error::internal(), &mut out),
+            State::Ended => {}
         }
+        out.into()
     }
 }
 

@@ -126,6 +126,14 @@ impl Writer {
     }
 }
 
+/// The end of a stream of which nothing but comments has been written.
+pub(super) fn fail(question: &Question, error: &Error, out: &mut Vec<u8>) {
+    match question {
+        Question::Chat(_) | Question::Text(_) => openai::chunk::error_event(error, out),
+        Question::Response(posed) => Stream::new(posed.draft.clone()).fail(error, out),
+    }
+}
+
 /// The body of an answer that is not streamed, and what is to be kept of it. `echoes`: what stands before each choice.
 pub(super) fn whole(
     ask: &Ask,

@@ -381,6 +381,28 @@ fn an_answer_that_is_cut_is_incomplete_and_one_that_breaks_has_failed() {
     assert_eq!(proxy.events("responses", &body).status, 502);
 }
 
+/// Chipp is silent for so long that the head goes out, and fails then.
+#[test]
+fn what_fails_after_comments_has_failed_too() {
+    let proxy = Proxy::with_sections(
+        "keep_alive_comment: 20ms, ",
+        "timeouts: {first_byte: 1s}, ",
+        "auth: {mode: open}",
+        chipp_proxy::emulator::Options::default(),
+    );
+    let mut answer = proxy.events("responses", &json!({"model": "silent", "input": "hi", "stream": true}));
+    assert_eq!(answer.status, 200);
+    let mut kinds = Vec::new();
+    while let Some(data) = answer.next_data() {
+        if !data.starts_with(':') {
+            let event: Value = serde_json::from_str(&data).unwrap();
+            schema::is("ResponseStreamEvent", &event);
+            kinds.push(event["type"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(kinds, ["response.created", "response.in_progress", "response.failed"]);
+}
+
 fn read_failed(mut answer: crate::support::Events) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     while let Some(data) = answer.next_data() {
