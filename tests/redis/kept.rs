@@ -77,3 +77,56 @@ fn while_redis_is_away_nothing_is_said_not_to_be_there() {
     let chat: Value = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]});
     assert_eq!(proxy.chat(&chat).status, 200);
 }
+
+fn ask(proxy: &Proxy, more: &Value) -> Answer {
+    let mut body = json!({"model": "gpt-4o"});
+    for (key, value) in more.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    proxy.post_url(&proxy.url("responses"), &body)
+}
+
+fn said(answer: &Answer) -> &str {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json["output"][0]["content"][0]["text"].as_str().unwrap()
+}
+
+#[test]
+#[ignore = "needs redis-server: cargo test --test redis -- --ignored"]
+fn a_response_is_gone_on_from_on_any_replica_and_in_its_session() {
+    let server = Server::start();
+    let yaml = format!("{}\nsessions: {{store: redis}}", yaml(&server));
+    let proxy = Proxy::with(&yaml, Options::default());
+    let replica = proxy.replica(&yaml);
+    proxy.until_ready("ok");
+    replica.until_ready("ok");
+    let first = ask(&proxy, &json!({"input": "I am Ann"}));
+    let second = ask(&replica, &json!({"input": "and?", "previous_response_id": first.json["id"]}));
+    assert_eq!(second.header("x-chipp-session"), "continued");
+    assert!(said(&second).contains("I am Ann"), "{second:?}");
+    let id = second.json["id"].as_str().unwrap();
+    assert_eq!(proxy.get(&format!("responses/{id}")).text, second.text);
+    assert_eq!(proxy.delete(&format!("responses/{id}")).status, 200);
+    assert_eq!(replica.get(&format!("responses/{id}")).status, 404);
+}
+
+#[test]
+#[ignore = "needs redis-server: cargo test --test redis -- --ignored"]
+fn while_redis_is_away_responses_are_given_and_cannot_be_gone_on_from() {
+    let mut server = Server::start();
+    let proxy = Proxy::with(&yaml(&server), Options::default());
+    proxy.until_ready("ok");
+    let first = ask(&proxy, &json!({"input": "one"}));
+    let conversation = add(&proxy, "conversations", "one").json["id"].clone();
+    server.kill();
+    assert_eq!(said(&ask(&proxy, &json!({"input": "two"}))), "Hello! You said: \"two\".");
+    let before = proxy.emulator.requests().len();
+    for more in [
+        json!({"input": "three", "previous_response_id": first.json["id"]}),
+        json!({"input": "three", "conversation": conversation}),
+    ] {
+        let answer = ask(&proxy, &more);
+        assert_eq!((answer.status, answer.code()), (503, "storage_unavailable"), "{answer:?}");
+    }
+    assert_eq!(proxy.emulator.requests().len(), before);
+}
