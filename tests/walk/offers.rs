@@ -143,7 +143,7 @@ impl World {
                 way,
                 model: MODELS[number % MODELS.len()],
                 user: format!("user-{}", number % 4),
-                opening: (number % 3 == 0).then_some("Be brief."),
+                opening: number.is_multiple_of(3).then_some("Be brief."),
                 conversation,
                 points: vec![Point::default()],
             }
@@ -186,7 +186,7 @@ impl World {
             &id,
             at,
             &expected,
-            (step.tools || step.format != Format::Text).then_some(offer),
+            (step.tools || step.format != Format::Text).then_some(&*offer),
             &outcome,
         );
         if answers.is_empty() {
@@ -198,7 +198,7 @@ impl World {
         client.points.push(point);
     }
 
-    fn check(&mut self, id: &str, client: usize, expected: &[Line], offer: Option<String>, outcome: &str) {
+    fn check(&mut self, id: &str, client: usize, expected: &[Line], offer: Option<&str>, outcome: &str) {
         let requests = self.proxy.emulator.requests();
         let own = requests.iter().filter(|request| request.correlation_id.as_deref() == Some(id));
         let client = &self.clients[client];
@@ -229,9 +229,9 @@ impl World {
             let opening = heard.iter().take_while(|(role, _)| role == "system").count();
             let own_opening = expected.iter().take_while(|(role, _)| role == "system").count();
             assert_eq!(opening, own_opening + usize::from(offer.is_some()), "{request:#?}");
-            if let Some(offer) = &offer {
+            if let Some(offer) = offer {
                 let (_, instructions) = heard.remove(own_opening);
-                let told = self.told.entry(offer.clone()).or_insert_with(|| instructions.clone());
+                let told = self.told.entry(offer.to_owned()).or_insert_with(|| instructions.clone());
                 assert_eq!(*told, instructions);
             }
             assert_eq!(heard, expected, "{request:#?}");

@@ -1,6 +1,7 @@
 """LangChain's OpenAI classes: chat, streams, tools, structured output; by chat completions and by responses."""
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAI
@@ -54,6 +55,12 @@ def test_tools(model):
     assert (call["name"], call["args"]) == ("get_weather", tools.ARGUMENTS)
     history += [answer, ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"])]
     assert "sunny in example" in bound.invoke(history).text
+
+
+def test_agent(model):
+    agent = create_agent(model, tools=[get_weather])
+    answer = agent.invoke({"messages": [HumanMessage(tools.ASK)]})
+    assert "sunny in example" in answer["messages"][-1].text
 
 
 def test_tools_streamed(model):
