@@ -108,25 +108,41 @@ impl Lease {
     ) -> Result<(Self, Option<Held>), Unavailable> {
         let mut waited = Duration::ZERO;
         loop {
-            match store.claim(slot, now + waited).await {
-                Claim::Yours(held, ticket) => {
-                    let lease = Self {
-                        store: Arc::clone(store),
-                        slot,
-                        ticket,
-                        fallback: held.clone(),
-                        is_released: false,
-                        renewal: store.keep_in_use(slot, ticket),
-                    };
-                    return Ok((lease, held));
-                }
-                Claim::Busy if waited < PATIENCE => {
+            // To its end: if the client leaves before the store has answered, it is a lease all the same, and ends as one.
+            let attempt = Self::attempt(Arc::clone(store), slot, now + waited);
+            match store.to_the_end(attempt).await.flatten() {
+                Some(leased) => return Ok(leased),
+                None if waited < PATIENCE => {
                     sleep(POLL).await;
                     waited += POLL;
                 }
-                Claim::Busy => return Err(Unavailable::Busy),
+                None => return Err(Unavailable::Busy),
             }
         }
+    }
+
+    /// `None` if somebody else has the slot.
+    async fn attempt(store: Arc<Store>, slot: Head, now: Instant) -> Option<(Self, Option<Held>)> {
+        let Claim::Yours(held, ticket) = store.claim(slot, now).await else { return None };
+        let renewal = store.keep_in_use(slot, ticket);
+        let lease = Self { store, slot, ticket, fallback: held.clone(), is_released: false, renewal };
+        Some((lease, held))
+    }
+
+    /// Takes the session that the slot names out of those under a head, too; `None` if it is not there: whoever has found
+    /// it by its history is using it.
+    pub(super) async fn take_out(self, session: ChatSessionId, head: Head, now: Instant) -> Option<Self> {
+        let store = Arc::clone(&self.store);
+        // To its end: the slot must not name a session under a head under which it is not.
+        let taking = async move {
+            let mut lease = self;
+            let is_there = lease.store.take_this(head, &session, now).await;
+            is_there.then(|| {
+                lease.fallback = Some(Held { session, head: None });
+                lease
+            })
+        };
+        store.to_the_end(taking).await.flatten()
     }
 
     /// Whether the store knows of the claim.
@@ -136,7 +152,6 @@ impl Lease {
 
     /// Ends the claim; the slot names this from now on.
     pub(super) async fn release(mut self, held: Option<Held>, now: Instant) {
-        // Before the wait: if that is given up, the store may have done it all the same.
         self.is_released = true;
         self.store.release(self.slot, self.ticket, held, now).await;
     }

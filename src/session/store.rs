@@ -109,6 +109,18 @@ impl Store {
         })
     }
 
+    /// Does all of what is begun, even if nobody waits for it any more; where that takes time, in a task of its own. `None`
+    /// only at the very end of a process.
+    pub(super) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        match self {
+            Self::Memory(_) => Some(work.await),
+            Self::Redis(_) => tokio::spawn(work).await.ok(),
+        }
+    }
+
     /// Forgets what has expired in memory; Redis does so by itself.
     pub fn sweep(&self, now: Instant) {
         match self {

@@ -125,11 +125,8 @@ impl Turn {
                     return Err(if lease.is_known() { Unavailable::Unknown } else { Unavailable::Busy });
                 };
                 if let Some(head) = held.head {
-                    // Whoever has found it by its history is using it.
-                    if !self.store.take_this(head, wanted, now).await {
-                        return Err(Unavailable::Busy);
-                    }
-                    lease.fallback = Some(Held { head: None, ..held.clone() });
+                    let taken = lease.take_out(held.session.clone(), head, now).await;
+                    lease = taken.ok_or(Unavailable::Busy)?;
                 }
                 Some(held)
             }
@@ -275,8 +272,16 @@ impl Keep {
         Self { store, session: None, slot: None, name: None }
     }
 
-    /// Puts the session away, if one is kept.
+    /// Puts the session away, if one is kept; also if the client leaves meanwhile.
     pub async fn put(self, now: Instant) {
+        if self.session.is_none() && self.slot.is_none() && self.name.is_none() {
+            return;
+        }
+        let store = Arc::clone(&self.store);
+        store.to_the_end(self.put_all(now)).await;
+    }
+
+    async fn put_all(self, now: Instant) {
         if let Some((head, session)) = self.session {
             self.store.put(head, session, now).await;
         }

@@ -74,6 +74,11 @@ impl InRedis {
         Store::Redis(Remote::new(Arc::clone(&self.redis), prefix.to_owned(), ttl))
     }
 
+    /// A store of all that use this server.
+    pub fn shared(&self, ttl: Duration) -> Arc<Store> {
+        Arc::new(self.remote(self.prefix, ttl))
+    }
+
     /// Waits until so much time has gone by for the server.
     pub fn let_pass(&self, time: Duration) -> Instant {
         let until = self.clock() + time;
@@ -99,7 +104,7 @@ impl Drop for InRedis {
 impl Kind for InRedis {
     fn store(&self, ttl: Duration) -> Arc<Store> {
         self.server.tell("FLUSHALL");
-        Arc::new(self.remote(self.prefix, ttl))
+        self.shared(ttl)
     }
 
     fn after(&self, time: Duration) -> Instant {

@@ -15,6 +15,7 @@
 mod archive;
 mod contract;
 mod kept;
+mod leaving;
 mod limits;
 mod limits_in_redis;
 mod limits_of_replicas;

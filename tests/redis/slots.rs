@@ -23,6 +23,7 @@ fn replicas(server: &Server, sessions: &str) -> [Proxy; 2] {
 }
 
 fn outcome(answer: &Answer) -> &str {
+    assert_eq!(answer.status, 200, "{}", answer.text);
     answer.header("x-chipp-session")
 }
 
