@@ -14,8 +14,22 @@ pub const MAX_LEAD_BYTES: usize = 128;
 /// Most places of one text that are tried and are no JSON after all.
 const MAX_FAILURES: usize = 64;
 
-/// Keys that the JSON of a call begins with.
-const KEYS: &[&str] = &["tool_calls", "tool_call", "function_call", "function", "name", "type", "id", "tool"];
+/// Keys that the JSON of a call begins with; what a tool is given comes first where keys are in order.
+const KEYS: &[&str] = &[
+    "tool_calls",
+    "tool_call",
+    "function_call",
+    "function",
+    "name",
+    "type",
+    "id",
+    "call_id",
+    "tool",
+    "arguments",
+    "args",
+    "parameters",
+    "input",
+];
 
 /// Tags that calls are put into.
 const TAGS: &[&str] = &["<tool_call>", "<tool_calls>", "<function_call>", "<tools>"];
@@ -215,6 +229,10 @@ mod tests {
             assert_eq!(found[0].value, Some(serde_json::from_str(CALL).unwrap()), "{text}");
             let start = before.find("```").or(before.find("<tool")).unwrap_or(before.len());
             assert_eq!(found[0].range, start..before.len() + CALL.len(), "{text}");
+        }
+        for key in ["arguments", "args", "parameters", "input"] {
+            let text = format!(r#"{{"{key}": {{"x": 1}}, "name": "f"}}"#);
+            assert_eq!(all(&text).len(), 1, "{text}");
         }
         let list = format!("[{CALL}, {CALL}]");
         assert!(
