@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::allowance::Allowance;
-use crate::limits::quota::{Flow, Level, MICROSECOND, Moment, Quota, Window};
+use crate::limits::quota::{Flow, Level, MICROSECOND, Moment, Pace, Quota, Window};
 use crate::limits::{Cost, Standing, Standings, Unit};
 
 const MINUTE: u64 = 60_000_000_000;
@@ -53,9 +53,13 @@ impl Account {
 /// succeed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Meters {
-    requests: [Flow; 2],
+    flow: Flow,
+    requests: [Window; 2],
     tokens: [Window; 2],
 }
+
+/// How many numbers an account in Redis has.
+pub(super) const NUMBERS: usize = 9;
 
 /// A limit that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +73,15 @@ pub(super) struct Short {
 
 impl Meters {
     /// From the numbers of an account in Redis: see `remote.lua`.
-    pub(super) fn from_micros(numbers: [u64; 6]) -> Self {
-        let [minute, day, minute_used, minute_ends, day_used, day_ends] = numbers;
+    pub(super) fn from_micros([flow, windows @ ..]: [u64; NUMBERS]) -> Self {
         let moment = |micros: u64| micros.saturating_mul(MICROSECOND);
+        let [a, b, c, d, e, f, g, h] = windows;
+        let pair =
+            |numbers: [(u64, u64); 2]| numbers.map(|(used, ends)| Window::used_until(used, moment(ends)));
         Self {
-            requests: [minute, day].map(|whole| Flow::whole_at(moment(whole))),
-            tokens: [(minute_used, minute_ends), (day_used, day_ends)]
-                .map(|(used, ends)| Window::used_until(used, moment(ends))),
+            flow: Flow::whole_at(moment(flow)),
+            requests: pair([(a, b), (c, d)]),
+            tokens: pair([(e, f), (g, h)]),
         }
     }
 
@@ -89,10 +95,15 @@ impl Meters {
                 longest = Some(Short { unit, limit, used: limit.saturating_sub(level.remaining), wait });
             }
         };
-        for (flow, quota) in self.requests.iter_mut().zip(request_quotas(allowance)) {
+        if let Some((unit, quota, pace)) = pace(allowance)
+            && let Err(wait) = self.flow.take(pace, now)
+        {
+            keep_back(unit, quota, self.flow.level(pace, now), wait);
+        }
+        for (window, quota) in self.requests.iter_mut().zip(request_quotas(allowance)) {
             let Some((unit, quota)) = quota else { continue };
-            if let Err(wait) = flow.take(quota, now) {
-                keep_back(unit, quota, flow.level(quota, now), wait);
+            if let Err(wait) = window.take(quota, 1, now) {
+                keep_back(unit, quota, window.level(quota, now), wait);
             }
         }
         for (window, quota) in self.tokens.iter_mut().zip(token_quotas(allowance)) {
@@ -107,9 +118,12 @@ impl Meters {
     /// Puts what a request has really used in the place of what it took.
     pub(super) fn correct(&mut self, allowance: &Allowance, taken: Taken, spent: Spent, now: Moment) {
         if spent == Spent::Nothing {
-            for (flow, quota) in self.requests.iter_mut().zip(request_quotas(allowance)) {
+            if let Some((_, _, pace)) = pace(allowance) {
+                self.flow.give_back(pace, taken.at, now);
+            }
+            for (window, quota) in self.requests.iter_mut().zip(request_quotas(allowance)) {
                 if let Some((_, quota)) = quota {
-                    flow.give_back(quota, taken.at, now);
+                    window.correct(quota, (taken.at, 1), 0, now);
                 }
             }
         }
@@ -122,9 +136,12 @@ impl Meters {
 
     /// How the limits stand, with the tightest of each kind.
     pub(super) fn stand(&self, allowance: &Allowance, now: Moment, standings: &mut Standings) {
-        for (flow, quota) in self.requests.iter().zip(request_quotas(allowance)) {
+        if let Some((_, quota, pace)) = pace(allowance) {
+            tighten(&mut standings.requests, quota, self.flow.level(pace, now));
+        }
+        for (window, quota) in self.requests.iter().zip(request_quotas(allowance)) {
             if let Some((_, quota)) = quota {
-                tighten(&mut standings.requests, quota, flow.level(quota, now));
+                tighten(&mut standings.requests, quota, window.level(quota, now));
             }
         }
         for (window, quota) in self.tokens.iter().zip(token_quotas(allowance)) {
@@ -135,8 +152,7 @@ impl Meters {
     }
 
     fn is_idle(&self, now: Moment) -> bool {
-        self.requests.iter().all(|flow| flow.is_idle(now))
-            && self.tokens.iter().all(|window| window.is_idle(now))
+        self.flow.is_idle(now) && self.requests.iter().chain(&self.tokens).all(|window| window.is_idle(now))
     }
 }
 
@@ -178,12 +194,18 @@ fn tighten(tightest: &mut Option<Standing>, quota: Quota, level: Level) {
     }
 }
 
+/// How requests flow, where only so many may come at once.
+fn pace(allowance: &Allowance) -> Option<(Unit, Quota, Pace)> {
+    let [minute, _] = request_quotas(allowance);
+    let ((unit, quota), burst) = minute.zip(allowance.burst)?;
+    Some((unit, quota, Pace::of(quota, burst)))
+}
+
 fn request_quotas(allowance: &Allowance) -> [Option<(Unit, Quota)>; 2] {
-    let minute = allowance.requests_per_minute.map(|limit| {
-        let burst = allowance.burst.unwrap_or(limit);
-        (Unit::RequestsPerMinute, Quota { limit, burst, period: MINUTE })
-    });
-    [minute, allowance.requests_per_day.map(|limit| quota(Unit::RequestsPerDay, limit, DAY))]
+    [
+        allowance.requests_per_minute.map(|limit| quota(Unit::RequestsPerMinute, limit, MINUTE)),
+        allowance.requests_per_day.map(|limit| quota(Unit::RequestsPerDay, limit, DAY)),
+    ]
 }
 
 fn token_quotas(allowance: &Allowance) -> [Option<(Unit, Quota)>; 2] {
@@ -194,19 +216,18 @@ fn token_quotas(allowance: &Allowance) -> [Option<(Unit, Quota)>; 2] {
 }
 
 fn quota(unit: Unit, limit: NonZeroU32, period: u64) -> (Unit, Quota) {
-    (unit, Quota { limit, burst: limit, period })
+    (unit, Quota { limit, period })
 }
 
-/// The quotas as numbers for Redis: of a minute's and a day's requests the interval in microseconds and the burst, then a
-/// minute's and a day's tokens; 0 where there is no limit.
+/// The quotas as numbers for Redis: the interval in microseconds and the burst of requests that flow, a minute's and a
+/// day's requests, a minute's and a day's tokens; 0 where there is no limit.
 pub(super) fn numbers(allowance: &Allowance) -> [u64; 6] {
-    let flow = |quota: Option<(Unit, Quota)>| {
-        quota.map_or([0, 0], |(_, quota)| [quota.interval() / MICROSECOND, quota.burst.get().into()])
-    };
-    let window = |quota: Option<(Unit, Quota)>| quota.map_or(0, |(_, quota)| quota.limit.get().into());
-    let ([[interval, burst], [day_interval, day_burst]], [minute, day]) =
-        (request_quotas(allowance).map(flow), token_quotas(allowance).map(window));
-    [interval, burst, day_interval, day_burst, minute, day]
+    let [interval, burst] =
+        pace(allowance).map_or([0, 0], |(_, _, pace)| [pace.interval / MICROSECOND, pace.burst.get().into()]);
+    let limit = |quota: Option<(Unit, Quota)>| quota.map_or(0, |(_, quota)| quota.limit.get().into());
+    let [minute, day] = request_quotas(allowance).map(limit);
+    let [minute_tokens, day_tokens] = token_quotas(allowance).map(limit);
+    [interval, burst, minute, day, minute_tokens, day_tokens]
 }
 
 /// The first limit of tokens that a prompt alone is too large for.

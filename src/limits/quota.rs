@@ -1,10 +1,10 @@
 //! The arithmetic of quotas. Pure: the moment is passed in, in nanoseconds since some beginning. `remote.lua` has the same
 //! for Redis, which counts in microseconds.
 //!
-//! Requests flow: one comes back after each share of the period, and `burst` of them may be used at once (GCRA, which
-//! is governor's; the state is kept here, so that it can be forgotten and given back). Tokens are counted in windows
-//! that begin with their first use: what a request takes is known only when it has ended, and from a window an
-//! over-estimate can be taken back exactly, which from a flow it cannot.
+//! Requests and tokens are counted in windows that begin with their first use: in a minute no more than a minute's pass,
+//! however they come, and what a request turns out not to have used can be taken back exactly. Requests of which only a
+//! `burst` may come at once flow as well: one more passes after each share of the minute (GCRA, which is governor's; the
+//! state is kept here, so that it can be forgotten and given back).
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -28,10 +28,17 @@ pub(super) const MICROSECOND: u64 = 1000;
 pub(super) struct Quota {
     /// How many.
     pub(super) limit: NonZeroU32,
-    /// How many of them at once; of use to requests only.
-    pub(super) burst: NonZeroU32,
     /// In how many nanoseconds.
     pub(super) period: u64,
+}
+
+/// How requests flow that have a quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// How many may come at once.
+    pub(super) burst: NonZeroU32,
+    /// The nanoseconds after which one more may come.
+    pub(super) interval: u64,
 }
 
 /// What is left of a quota.
@@ -43,11 +50,12 @@ pub(super) struct Level {
     pub(super) reset: u64,
 }
 
-impl Quota {
-    /// The time after which one more may come. Rounded up, to the microseconds of Redis' clock: rather too few than too
-    /// many.
-    pub(super) fn interval(self) -> u64 {
-        self.period.div_ceil(u64::from(self.limit.get())).next_multiple_of(MICROSECOND)
+impl Pace {
+    /// Evenly through the quota's period. The interval is rounded up, to the microseconds of Redis' clock: rather too few
+    /// than too many.
+    pub(super) fn of(quota: Quota, burst: NonZeroU32) -> Self {
+        let interval = quota.period.div_ceil(u64::from(quota.limit.get())).next_multiple_of(MICROSECOND);
+        Self { burst, interval }
     }
 }
 
@@ -65,13 +73,13 @@ impl Flow {
     }
 
     /// Takes one request, or says after how many nanoseconds one would pass.
-    pub(super) fn take(&mut self, quota: Quota, now: Moment) -> Result<(), u64> {
-        let interval = Duration::from_nanos(quota.interval());
+    pub(super) fn take(&mut self, pace: Pace, now: Moment) -> Result<(), u64> {
+        let interval = Duration::from_nanos(pace.interval);
         // An interval is at least a nanosecond, so there always is a quota of it.
         let Some(shares) = governor::Quota::with_period(interval) else { return Ok(()) };
         let state = State(Cell::new(self.whole.saturating_sub(now)));
         let limiter: RateLimiter<NotKeyed, &State, Still, NoOpMiddleware<Nanos>> =
-            RateLimiter::new(shares.allow_burst(quota.burst), &state, Still);
+            RateLimiter::new(shares.allow_burst(pace.burst), &state, Still);
         match limiter.check() {
             Ok(()) => {
                 self.whole = now.saturating_add(state.0.get());
@@ -86,15 +94,15 @@ impl Flow {
 
     /// Gives a request back that was taken at `taken`: as much of it as time has not given back already. So no more
     /// ever passes than if it had not been taken.
-    pub(super) fn give_back(&mut self, quota: Quota, taken: Moment, now: Moment) {
-        let left = quota.interval().saturating_sub(now.saturating_sub(taken));
+    pub(super) fn give_back(&mut self, pace: Pace, taken: Moment, now: Moment) {
+        let left = pace.interval.saturating_sub(now.saturating_sub(taken));
         self.whole = self.whole.saturating_sub(left);
     }
 
-    pub(super) fn level(self, quota: Quota, now: Moment) -> Level {
+    pub(super) fn level(self, pace: Pace, now: Moment) -> Level {
         let reset = self.whole.saturating_sub(now);
-        let missing = u32::try_from(reset.div_ceil(quota.interval())).unwrap_or(u32::MAX);
-        Level { remaining: quota.burst.get().saturating_sub(missing), reset }
+        let missing = u32::try_from(reset.div_ceil(pace.interval)).unwrap_or(u32::MAX);
+        Level { remaining: pace.burst.get().saturating_sub(missing), reset }
     }
 
     /// Whether forgetting it would change nothing.
@@ -131,7 +139,7 @@ impl Clock for Still {
     }
 }
 
-/// Tokens in a window of time.
+/// Requests or tokens in a window of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Window {
     used: u64,
@@ -145,9 +153,9 @@ impl Window {
         Self { used, ends }
     }
 
-    /// Takes so many tokens, at most a whole window's, or says after how many nanoseconds they would pass.
-    pub(super) fn take(&mut self, quota: Quota, tokens: u64, now: Moment) -> Result<(), u64> {
-        let held = held(quota, tokens);
+    /// Takes so many, at most a whole window's, or says after how many nanoseconds they would pass.
+    pub(super) fn take(&mut self, quota: Quota, number: u64, now: Moment) -> Result<(), u64> {
+        let held = held(quota, number);
         if self.used_at(now).saturating_add(held) > u64::from(quota.limit.get()) {
             return Err(self.ends.saturating_sub(now));
         }
@@ -155,9 +163,9 @@ impl Window {
         Ok(())
     }
 
-    /// Puts what was really used in the place of the `tokens` that were taken at `taken`.
-    pub(super) fn correct(&mut self, quota: Quota, (taken, tokens): (Moment, u64), used: u64, now: Moment) {
-        let held = held(quota, tokens);
+    /// Puts what was really used in the place of the `number` that was taken at `taken`.
+    pub(super) fn correct(&mut self, quota: Quota, (taken, number): (Moment, u64), used: u64, now: Moment) {
+        let held = held(quota, number);
         if used > held {
             self.add(quota, used - held, now);
         } else if taken.saturating_add(quota.period) >= self.ends {
@@ -182,17 +190,17 @@ impl Window {
         if now < self.ends { self.used } else { 0 }
     }
 
-    fn add(&mut self, quota: Quota, tokens: u64, now: Moment) {
+    fn add(&mut self, quota: Quota, number: u64, now: Moment) {
         if now >= self.ends {
             *self = Self { used: 0, ends: now.saturating_add(quota.period) };
         }
-        self.used = self.used.saturating_add(tokens);
+        self.used = self.used.saturating_add(number);
     }
 }
 
 /// What a request takes of a window: an estimate that is larger than all of it passes when nothing else is in it.
-fn held(quota: Quota, tokens: u64) -> u64 {
-    tokens.min(quota.limit.get().into())
+fn held(quota: Quota, number: u64) -> u64 {
+    number.min(quota.limit.get().into())
 }
 
 #[cfg(test)]

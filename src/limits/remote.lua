@@ -5,18 +5,18 @@
 --   of its places, by the time at which that lapses; and `:waiting`, what waits for one, by the time at which it came.
 -- ARGV[1]: `take` a request and its places, `enter` the places that it has waited for, or `settle` it.
 -- ARGV[2]: numbers: of the operation five (below), how long a place and how long a wait lasts, and seven of each rule:
---   a minute's requests (interval, burst), a day's (interval, burst), a minute's tokens, a day's, places; 0 is no limit.
+--   how requests flow (interval, burst), a minute's requests, a day's, a minute's tokens, a day's, places; 0 is no limit.
 -- ARGV[3]: by what the request's places are known.
 --
 -- take: its tokens. enter: the first rule whose place it has not. settle: the time at which it was taken, its tokens then,
 -- those that it has used, whether it is given back (1), whether it is to be looked at only (1).
 --
 -- Returns {whether it passes, now, the rule whose place it waits for or 0, how many wait before it}, and of each rule the
--- six numbers of its account: when a minute's and a day's requests are whole; of a minute's tokens and of a day's how many
--- are used and when they are whole.
+-- nine numbers of its account: when the requests that flow are whole; of a minute's requests, a day's, a minute's tokens and
+-- a day's how many are used and when they are whole.
 
 local MINUTE, DAY = 60000000, 86400000000
-local HEADER, WIDTH = 7, 7
+local HEADER, WIDTH, NUMBERS = 7, 7, 9
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -40,13 +40,12 @@ end
 local function rule(index)
   local at = HEADER + (index - 1) * WIDTH
   return {
-    flows = {
-      {at = 1, interval = numbers[at + 1], burst = numbers[at + 2]},
-      {at = 2, interval = numbers[at + 3], burst = numbers[at + 4]},
-    },
+    flow = {interval = numbers[at + 1], burst = numbers[at + 2]},
     windows = {
-      {at = 3, limit = numbers[at + 5], period = MINUTE},
-      {at = 5, limit = numbers[at + 6], period = DAY},
+      {at = 2, limit = numbers[at + 3], period = MINUTE, counts_requests = true},
+      {at = 4, limit = numbers[at + 4], period = DAY, counts_requests = true},
+      {at = 6, limit = numbers[at + 5], period = MINUTE},
+      {at = 8, limit = numbers[at + 6], period = DAY},
     },
     places = numbers[at + 7],
   }
@@ -58,14 +57,10 @@ local function read(index, rule)
   for number in string.gmatch(redis.call('GET', KEYS[index]) or '', '%d+') do
     account[#account + 1] = tonumber(number)
   end
-  for at = 1, 6 do
+  for at = 1, NUMBERS do
     account[at] = account[at] or 0
   end
-  for _, flow in ipairs(rule.flows) do
-    if flow.interval > 0 then
-      account[flow.at] = math.min(account[flow.at], now + flow.interval * flow.burst)
-    end
-  end
+  account[1] = math.min(account[1], now + rule.flow.interval * rule.flow.burst)
   for _, window in ipairs(rule.windows) do
     if window.limit > 0 then
       account[window.at + 1] = math.min(account[window.at + 1], now + window.period)
@@ -76,8 +71,8 @@ end
 
 -- It lives for as long as something is used of it.
 local function write(index, account)
-  local lives = math.max(account[1] - now, account[2] - now)
-  for at = 3, 5, 2 do
+  local lives = account[1] - now
+  for at = 2, NUMBERS, 2 do
     if account[at] > 0 then
       lives = math.max(lives, account[at + 1] - now)
     end
@@ -87,53 +82,55 @@ local function write(index, account)
     return
   end
   local texts = {}
-  for at = 1, 6 do
+  for at = 1, NUMBERS do
     texts[at] = whole(account[at])
   end
   redis.call('SET', KEYS[index], table.concat(texts, ' '), 'PX', millis(lives))
 end
 
-local function add(account, window, tokens)
+local function add(account, window, number)
   if now >= account[window.at + 1] then
     account[window.at], account[window.at + 1] = 0, now + window.period
   end
-  account[window.at] = account[window.at] + tokens
+  account[window.at] = account[window.at] + number
 end
 
 -- The account with a request taken from it, and whether it had that.
 local function take(rule, account, tokens)
   local taken, passes = {unpack(account)}, true
-  for _, flow in ipairs(rule.flows) do
-    if flow.interval > 0 then
-      taken[flow.at] = math.max(account[flow.at], now) + flow.interval
-      passes = passes and taken[flow.at] - flow.interval * flow.burst <= now
-    end
+  if rule.flow.interval > 0 then
+    taken[1] = math.max(account[1], now) + rule.flow.interval
+    passes = taken[1] - rule.flow.interval * rule.flow.burst <= now
   end
   for _, window in ipairs(rule.windows) do
     if window.limit > 0 then
-      add(taken, window, math.min(tokens, window.limit))
+      add(taken, window, window.counts_requests and 1 or math.min(tokens, window.limit))
       passes = passes and taken[window.at] <= window.limit
     end
   end
   return taken, passes
 end
 
+-- Puts what was used of a window in the place of what was held.
+local function replace(account, window, taken, held, used)
+  if used > held then
+    add(account, window, used - held)
+  elseif taken + window.period >= account[window.at + 1] then
+    account[window.at] = math.max(0, account[window.at] - (held - used))
+  end
+end
+
 -- Puts what was used in the place of what was taken.
 local function correct(rule, account, taken, tokens, used, is_given_back)
-  for _, flow in ipairs(rule.flows) do
-    if is_given_back and flow.interval > 0 then
-      local left = flow.interval - math.max(0, now - taken)
-      account[flow.at] = math.max(0, account[flow.at] - math.max(0, left))
-    end
+  if is_given_back and rule.flow.interval > 0 then
+    local left = rule.flow.interval - math.max(0, now - taken)
+    account[1] = math.max(0, account[1] - math.max(0, left))
   end
   for _, window in ipairs(rule.windows) do
-    if window.limit > 0 then
-      local held = math.min(tokens, window.limit)
-      if used > held then
-        add(account, window, used - held)
-      elseif taken + window.period >= account[window.at + 1] then
-        account[window.at] = math.max(0, account[window.at] - (held - used))
-      end
+    if window.limit > 0 and not window.counts_requests then
+      replace(account, window, taken, math.min(tokens, window.limit), used)
+    elseif window.limit > 0 and is_given_back then
+      replace(account, window, taken, 1, 0)
     end
   end
 end
@@ -209,7 +206,7 @@ end
 
 local reply = {passes and 1 or 0, now, waits_for, before}
 for _, account in ipairs(accounts) do
-  for at = 1, 6 do
+  for at = 1, NUMBERS do
     reply[#reply + 1] = account[at]
   end
 end

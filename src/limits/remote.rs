@@ -296,7 +296,7 @@ fn arguments(claims: &Claims, operation: Operation) -> String {
     text
 }
 
-/// `[passes, now, claim from 1 or 0, before, six numbers of each account…]`
+/// `[passes, now, claim from 1 or 0, before, nine numbers of each account…]`
 fn read(claims: &Claims, reply: &Reply) -> Option<Told> {
     let Reply::List(parts) = reply else { return None };
     let number = |part: &Reply| match part {

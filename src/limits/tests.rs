@@ -155,7 +155,7 @@ fn the_tightest_of_each_kind_is_told_also_of_a_denial() {
         Scene::new(requests(2), Allowance { requests_per_minute: number(50), ..tokens(1000) }, tokens(900));
     let told = scene.spend(&scene.subject(1, 1), 100).unwrap();
     let standing = |limit, remaining, reset| Some(Standing { limit, remaining, reset });
-    assert_eq!(told.requests, standing(2, 1, 30 * SECOND));
+    assert_eq!(told.requests, standing(2, 1, MINUTE));
     assert_eq!(told.tokens, standing(900, 800, MINUTE));
     let denied = scene.spend(&scene.subject(1, 1), 850).unwrap_err();
     assert_eq!((denied.rule, denied.standings), (Rule::All, told));

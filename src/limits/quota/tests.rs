@@ -5,14 +5,17 @@ use super::*;
 const SECOND: u64 = 1_000_000_000;
 const MINUTE: u64 = 60 * SECOND;
 
-fn quota(limit: u32, burst: u32, period: u64) -> Quota {
-    let number = |number| NonZeroU32::new(number).unwrap();
-    Quota { limit: number(limit), burst: number(burst), period }
+fn quota(limit: u32, period: u64) -> Quota {
+    Quota { limit: NonZeroU32::new(limit).unwrap(), period }
+}
+
+fn pace(limit: u32, burst: u32, period: u64) -> Pace {
+    Pace::of(quota(limit, period), NonZeroU32::new(burst).unwrap())
 }
 
 #[test]
 fn requests_flow_back_one_by_one() {
-    let three = quota(3, 3, MINUTE);
+    let three = pace(3, 3, MINUTE);
     let mut flow = Flow::default();
     for remaining in [2, 1, 0] {
         flow.take(three, SECOND).unwrap();
@@ -27,19 +30,16 @@ fn requests_flow_back_one_by_one() {
 
 #[test]
 fn a_burst_is_how_many_may_come_at_once() {
-    let quota = quota(60, 2, MINUTE);
+    let pace = pace(60, 2, MINUTE);
     let mut flow = Flow::default();
-    assert_eq!(flow.level(quota, 0), Level { remaining: 2, reset: 0 });
-    assert_eq!(
-        [flow.take(quota, 0), flow.take(quota, 0), flow.take(quota, 0)],
-        [Ok(()), Ok(()), Err(SECOND)]
-    );
-    assert_eq!(flow.level(quota, SECOND), Level { remaining: 1, reset: SECOND });
+    assert_eq!(flow.level(pace, 0), Level { remaining: 2, reset: 0 });
+    assert_eq!([flow.take(pace, 0), flow.take(pace, 0), flow.take(pace, 0)], [Ok(()), Ok(()), Err(SECOND)]);
+    assert_eq!(flow.level(pace, SECOND), Level { remaining: 1, reset: SECOND });
 }
 
 #[test]
 fn what_time_has_given_back_is_not_given_back_again() {
-    let one = quota(1, 1, MINUTE);
+    let one = pace(1, 1, MINUTE);
     let mut flow = Flow::default();
     flow.take(one, 0).unwrap();
     flow.give_back(one, 0, 0);
@@ -54,12 +54,12 @@ fn what_time_has_given_back_is_not_given_back_again() {
 fn the_largest_and_the_smallest_quotas_do_not_overflow() {
     for period in [MINUTE, 1440 * MINUTE] {
         for limit in [1, u32::MAX] {
-            let quota = quota(limit, limit, period);
+            let (quota, pace) = (quota(limit, period), pace(limit, limit, period));
             let (mut flow, mut window) = (Flow::default(), Window::default());
             for now in [0, 1, u64::MAX / 2] {
-                flow.take(quota, now).unwrap();
-                assert_eq!(flow.level(quota, now).remaining, limit - 1);
-                flow.give_back(quota, now, now);
+                flow.take(pace, now).unwrap();
+                assert_eq!(flow.level(pace, now).remaining, limit - 1);
+                flow.give_back(pace, now, now);
                 window.take(quota, u64::MAX, now).unwrap();
                 window.correct(quota, (now, u64::MAX), u64::MAX, now);
                 assert_eq!(window.level(quota, now).remaining, 0);
@@ -72,7 +72,7 @@ fn the_largest_and_the_smallest_quotas_do_not_overflow() {
 
 #[test]
 fn a_window_begins_with_its_first_use_and_is_whole_again_at_its_end() {
-    let hundred = quota(100, 100, MINUTE);
+    let hundred = quota(100, MINUTE);
     let mut window = Window::default();
     window.take(hundred, 60, SECOND).unwrap();
     assert_eq!(window.level(hundred, SECOND), Level { remaining: 40, reset: MINUTE });
@@ -84,7 +84,7 @@ fn a_window_begins_with_its_first_use_and_is_whole_again_at_its_end() {
 
 #[test]
 fn an_estimate_is_corrected_in_the_window_that_it_was_taken_from() {
-    let hundred = quota(100, 100, MINUTE);
+    let hundred = quota(100, MINUTE);
     let mut window = Window::default();
     window.take(hundred, 80, 0).unwrap();
     window.correct(hundred, (0, 80), 30, SECOND);
@@ -102,7 +102,7 @@ fn an_estimate_is_corrected_in_the_window_that_it_was_taken_from() {
 
 #[test]
 fn an_estimate_larger_than_the_window_passes_alone() {
-    let ten = quota(10, 10, MINUTE);
+    let ten = quota(10, MINUTE);
     let mut window = Window::default();
     window.take(ten, 1, 0).unwrap();
     assert_eq!(window.take(ten, 500, 0), Err(MINUTE));
@@ -136,45 +136,45 @@ fn most_within(span: u64, used: &[(u64, u64)]) -> u64 {
 
 proptest! {
     #[test]
-    fn no_more_requests_pass_than_the_quota_in_any_span(
+    fn no_more_requests_pass_than_the_pace_in_any_span(
         limit in 1..12_u32, burst in 1..12_u32, steps in steps(),
     ) {
-        let quota = quota(limit, burst.min(limit), 100);
-        let interval = quota.interval();
+        let pace = pace(limit, burst.min(limit), 100);
+        let interval = pace.interval;
         let (mut flow, mut now) = (Flow::default(), 1000);
         let mut running: Vec<u64> = Vec::new();
         let mut kept: Vec<(u64, u64)> = Vec::new();
         for step in steps {
             now += step.after;
             let before = flow;
-            match flow.take(quota, now) {
+            match flow.take(pace, now) {
                 Ok(()) => running.push(now),
                 Err(wait) => {
                     prop_assert_eq!(flow, before);
-                    prop_assert!(flow.clone().take(quota, now + wait - 1).is_err());
-                    prop_assert!(flow.clone().take(quota, now + wait).is_ok());
+                    prop_assert!(flow.clone().take(pace, now + wait - 1).is_err());
+                    prop_assert!(flow.clone().take(pace, now + wait).is_ok());
                 }
             }
-            let level = flow.level(quota, now);
+            let level = flow.level(pace, now);
             let mut rest = flow;
-            prop_assert!((0..level.remaining).all(|_| rest.take(quota, now).is_ok()));
-            prop_assert!(rest.take(quota, now).is_err());
-            prop_assert_eq!(flow.level(quota, now + level.reset), Level { remaining: quota.burst.get(), reset: 0 });
+            prop_assert!((0..level.remaining).all(|_| rest.take(pace, now).is_ok()));
+            prop_assert!(rest.take(pace, now).is_err());
+            prop_assert_eq!(flow.level(pace, now + level.reset), Level { remaining: pace.burst.get(), reset: 0 });
             if let Some((index, used)) = step.ends.filter(|_| !running.is_empty()) {
                 let taken = running.swap_remove(index.index(running.len()));
-                if used == 0 { flow.give_back(quota, taken, now) } else { kept.push((taken, 1)) }
+                if used == 0 { flow.give_back(pace, taken, now) } else { kept.push((taken, 1)) }
             }
         }
         kept.extend(running.into_iter().map(|taken| (taken, 1)));
         for span in [1, interval, 3 * interval, 100, 1000] {
-            let allowed = u64::from(quota.burst.get()) + span.div_ceil(interval) - 1;
+            let allowed = u64::from(pace.burst.get()) + span.div_ceil(interval) - 1;
             prop_assert!(most_within(span, &kept) <= allowed, "{span}: {kept:?}");
         }
     }
 
     #[test]
-    fn no_more_tokens_pass_than_the_quota_in_any_window(limit in 1..60_u32, steps in steps()) {
-        let quota = quota(limit, limit, 100);
+    fn no_more_pass_than_the_quota_in_any_window(limit in 1..60_u32, steps in steps()) {
+        let quota = quota(limit, 100);
         let (mut window, mut now) = (Window::default(), 1000);
         let mut running: Vec<(u64, u64)> = Vec::new();
         let mut used: Vec<(u64, u64)> = Vec::new();
@@ -216,7 +216,7 @@ proptest! {
 
     #[test]
     fn what_is_given_back_is_all_there_again(limit in 1..60_u32, estimates in prop::collection::vec(0..20_u64, 1..20)) {
-        let quota = quota(limit, limit, 100);
+        let quota = quota(limit, 100);
         let mut window = Window::default();
         let taken: Vec<u64> =
             estimates.into_iter().filter(|tokens| window.take(quota, *tokens, 5).is_ok()).collect();
