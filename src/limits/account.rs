@@ -75,13 +75,12 @@ impl Meters {
     /// From the numbers of an account in Redis: see `remote.lua`.
     pub(super) fn from_micros([flow, windows @ ..]: [u64; NUMBERS]) -> Self {
         let moment = |micros: u64| micros.saturating_mul(MICROSECOND);
-        let [a, b, c, d, e, f, g, h] = windows;
-        let pair =
-            |numbers: [(u64, u64); 2]| numbers.map(|(used, ends)| Window::used_until(used, moment(ends)));
+        let [minute, day, minute_tokens, day_tokens] = windows.as_chunks().0 else { return Self::default() };
+        let window = |[used, ends]: &[u64; 2]| Window::used_until(*used, moment(*ends));
         Self {
             flow: Flow::whole_at(moment(flow)),
-            requests: pair([(a, b), (c, d)]),
-            tokens: pair([(e, f), (g, h)]),
+            requests: [minute, day].map(window),
+            tokens: [minute_tokens, day_tokens].map(window),
         }
     }
 
