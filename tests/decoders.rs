@@ -1,7 +1,9 @@
 //! The stream decoders against recorded and generated bodies: whole, byte by byte and cut anywhere.
 //!
 //! `golden/<dialect>-<case>.in` holds the bytes on the wire, the `.events` beside it what they say: a line for each
-//! event, then the lines that were skipped, if any.
+//! event, then the lines that were skipped and the events that were too long to be held, if any. Names that begin with
+//! `backend-` are facts of Chipp's own published backend. `GOLDEN=write cargo test --test decoders golden` writes the
+//! `.events` anew, to be read before they are committed.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -22,6 +24,8 @@ struct Decoded {
     dialect: Option<Dialect>,
     events: Vec<Event>,
     skipped: u32,
+    oversized: u32,
+    unknown_words: u32,
 }
 
 fn decode<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
@@ -31,7 +35,13 @@ fn decode<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
         decoder.push(portion, &mut events);
     }
     decoder.finish(&mut events);
-    let said = Decoded { dialect: decoder.dialect(), events: events.clone(), skipped: decoder.skipped() };
+    let said = Decoded {
+        dialect: decoder.dialect(),
+        events: events.clone(),
+        skipped: decoder.skipped(),
+        oversized: decoder.oversized(),
+        unknown_words: decoder.unknown_words().count,
+    };
     // The end is the end: nothing that comes later may say more.
     decoder.push(b"data: {\"chatSessionId\":\"late\"}\n\n0:\"late\"\n", &mut events);
     decoder.finish(&mut events);
@@ -68,12 +78,17 @@ fn joined(mut decoded: Decoded) -> Decoded {
     decoded
 }
 
+/// What a reader that holds text back is left with.
 fn text_of(decoded: &Decoded) -> String {
-    let text = |event: &Event| match event {
-        Event::Text(text) => Some(text.clone()),
-        _ => None,
-    };
-    decoded.events.iter().filter_map(text).collect()
+    let mut text = String::new();
+    for event in &decoded.events {
+        match event {
+            Event::Text(more) => text.push_str(more),
+            Event::Withdrawn(bytes) => text.truncate(text.len().checked_sub(*bytes).unwrap()),
+            _ => {}
+        }
+    }
+    text
 }
 
 /// What `Event` promises about a reply.
@@ -86,6 +101,14 @@ fn assert_orderly(events: &[Event]) {
         assert!(matches!(event, Event::Session(_) | Event::Usage(_)), "{events:?}");
     }
     assert!(!events.contains(&Event::Text(String::new())), "{events:?}");
+    let mut told = 0_usize;
+    for event in events {
+        match event {
+            Event::Text(text) => told += text.len(),
+            Event::Withdrawn(bytes) => told = told.checked_sub(*bytes).unwrap(),
+            _ => {}
+        }
+    }
 }
 
 fn render(decoded: &Decoded) -> String {
@@ -103,7 +126,7 @@ fn render(decoded: &Decoded) -> String {
                 writeln!(lines, "usage prompt={prompt} completion={completion}")
             }
             Event::Activity => writeln!(lines, "activity"),
-            Event::Closing(reason) => writeln!(lines, "closing {reason:?}"),
+            Event::Withdrawn(bytes) => writeln!(lines, "withdrawn {bytes}"),
             Event::Finish(reason) => writeln!(lines, "finish {reason:?}"),
             Event::Failure(Failure::Api(error)) => {
                 let message = error.message.as_deref().unwrap_or("-");
@@ -115,6 +138,12 @@ fn render(decoded: &Decoded) -> String {
     }
     if decoded.skipped > 0 {
         writeln!(lines, "skipped {}", decoded.skipped).unwrap();
+    }
+    if decoded.oversized > 0 {
+        writeln!(lines, "oversized {}", decoded.oversized).unwrap();
+    }
+    if decoded.unknown_words > 0 {
+        writeln!(lines, "unknown words {}", decoded.unknown_words).unwrap();
     }
     lines
 }
@@ -134,6 +163,9 @@ fn golden_bodies_say_what_stands_beside_them() {
         let decoded = joined(decode([std::fs::read(&path).unwrap().as_slice()]));
         assert_orderly(&decoded.events);
         let found = render(&decoded);
+        if std::env::var_os("GOLDEN").is_some_and(|golden| golden == "write") {
+            std::fs::write(path.with_extension("events"), &found).unwrap();
+        }
         let expected = std::fs::read_to_string(path.with_extension("events")).unwrap_or_default();
         if found != expected {
             wrong.push(format!("{}\n{found}instead of\n{expected}", path.display()));
@@ -158,7 +190,7 @@ fn golden_bodies_say_the_same_byte_by_byte_and_at_every_cut() {
 }
 
 #[test]
-fn who_waits_no_longer_gets_the_end_that_was_announced() {
+fn a_silence_after_a_finish_may_stand_for_the_end() {
     for (body, at_end) in [
         (
             "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"length\"}]}\n\n",
@@ -170,14 +202,53 @@ fn who_waits_no_longer_gets_the_end_that_was_announced() {
         ),
         ("0:\"a\"\nd:{\"finishReason\":\"length\"}\n", Event::Finish(FinishReason::Length)),
     ] {
-        let said = [Event::Text("a".into()), Event::Closing(FinishReason::Length)];
         let mut early = Vec::new();
         let mut decoder = Decoder::new();
         decoder.push(body.as_bytes(), &mut early);
-        assert_eq!(early, said, "{body}");
+        assert_eq!(early, [Event::Text("a".into())], "{body}");
+        assert!(decoder.is_finishing(), "{body}");
         decoder.finish_early(&mut early);
-        assert_eq!(early[2..], [Event::Finish(FinishReason::Length)], "{body}");
-        assert_eq!(decode([body.as_bytes()]).events[2..], [at_end], "{body}");
+        assert_eq!(early[1..], [Event::Finish(FinishReason::Length)], "{body}");
+        assert_eq!(decode([body.as_bytes()]).events[1..], [at_end], "{body}");
+    }
+}
+
+/// A reply that says more after this; `true`: a silence here may stand for its end.
+const MOMENTS: [(&str, bool); 14] = [
+    ("data: {\"type\":\"finish\"}\n\n", true),
+    ("data: {\"type\":\"finish\",\"finishReason\":\"tool_calls\"}\n\n", false),
+    ("data: {\"type\":\"finish\",\"finishReason\":\"wibble\"}\n\n", false),
+    ("data: {\"type\":\"tool-input-available\",\"toolCallId\":\"1\"}\n\ndata: {\"type\":\"finish\"}\n\n", false),
+    (
+        "data: {\"type\":\"tool-input-available\",\"toolCallId\":\"1\"}\n\ndata: {\"type\":\"finish\",\"finishReason\":\"stop\"}\n\n\
+         data: {\"type\":\"tool-output-available\",\"toolCallId\":\"1\",\"preliminary\":true}\n\ndata: {\"type\":\"finish\"}\n\n",
+        false,
+    ),
+    (
+        "data: {\"type\":\"tool-input-available\",\"toolCallId\":\"1\"}\n\ndata: {\"type\":\"finish\"}\n\n\
+         data: {\"type\":\"tool-output-available\",\"toolCallId\":\"1\"}\n\n",
+        false,
+    ),
+    (
+        "data: {\"type\":\"tool-input-available\",\"toolCallId\":\"1\"}\n\n\
+         data: {\"type\":\"tool-output-error\",\"toolCallId\":\"1\"}\n\ndata: {\"type\":\"finish\"}\n\n",
+        true,
+    ),
+    ("data: {\"type\":\"finish\"}\n\ndata: {\"type\":\"message-metadata\",\"messageMetadata\":{}}\n\n", true),
+    ("data: {\"type\":\"finish\"}\n\ndata: {\"type\":\"start-step\"}\n\n", false),
+    ("data: {\"choices\":[{\"delta\":{\"tool_calls\":[{}]},\"finish_reason\":\"stop\"}]}\n\n", false),
+    ("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n", false),
+    ("9:{\"toolCallId\":\"1\"}\nd:{\"finishReason\":\"stop\"}\n", false),
+    ("9:{\"toolCallId\":\"1\"}\na:{\"toolCallId\":\"1\"}\nd:{\"finishReason\":\"stop\"}\n", true),
+    ("d:{\"finishReason\":\"tool-calls\"}\n", false),
+];
+
+#[test]
+fn a_silence_is_no_end_while_a_tool_runs_or_the_run_continues() {
+    for (body, may_end) in MOMENTS {
+        let mut decoder = Decoder::new();
+        decoder.push(body.as_bytes(), &mut Vec::new());
+        assert_eq!(decoder.is_finishing(), may_end, "{body}");
     }
 }
 
@@ -198,19 +269,84 @@ fn an_early_end_of_an_open_answer_is_a_cut() {
 }
 
 #[test]
-fn what_is_too_large_fails() {
-    for (start, length) in [
-        ("0:\"", MAX_LINE_BYTES),
-        ("data: \"", MAX_LINE_BYTES),
-        ("{\"message\":\"", MAX_BODY_BYTES),
-        ("Text", MAX_BODY_BYTES),
+fn text_that_cannot_be_held_fails() {
+    let event = ["data: {\"type\":\"text-delta\",\"delta\":\"", &"x".repeat(MAX_LINE_BYTES), "\"}\n\n"].concat();
+    let chunk = ["data: {\"choices\":[{\"delta\":{\"content\":\"", &"x".repeat(MAX_LINE_BYTES), "\"}}]}\n\n"].concat();
+    let parts = ["data: {\"choices\":[", &"{\"delta\":{}},".repeat(100_000), "{}]}\n\n"].concat();
+    for body in [
+        ["0:\"", &"x".repeat(MAX_LINE_BYTES)].concat(),
+        ["{\"message\":\"", &"x".repeat(MAX_BODY_BYTES)].concat(),
+        ["Text", &"x".repeat(MAX_BODY_BYTES)].concat(),
+        ["0:\"a\"\nd:{\"finishReason\":\"tool-calls\"}\n0:\"", &"x".repeat(MAX_LINE_BYTES)].concat(),
+        event.clone(),
+        event + "data: [DONE]\n\n",
+        chunk,
+        parts,
     ] {
-        let body = [start.as_bytes(), &vec![b'x'; length]].concat();
-        let decoded = decode(body.chunks(60_000));
+        let start = &body[..40.min(body.len())];
+        let decoded = decode(body.as_bytes().chunks(60_000));
         assert_orderly(&decoded.events);
         assert_eq!(decoded.events.last(), Some(&Event::Failure(Failure::TooLarge)), "{start}");
-        assert_eq!(joined(decoded), joined(decode([body.as_slice()])), "{start}");
+        assert_eq!(joined(decoded), joined(decode([body.as_bytes()])), "{start}");
     }
+}
+
+#[test]
+fn what_is_too_long_and_holds_no_text_is_read_past() {
+    let large = "y\\\"".repeat(700_000);
+    let lines = "data: \"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\",\n".repeat(40_000);
+    let text = "data: {\"type\":\"text-delta\",\"delta\":\"a\"}\n\n";
+    let finish = "data: {\"type\":\"finish\"}\n\n";
+    let done = "data: [DONE]\n\n";
+    let session = "data: {\"type\":\"start\",\"sessionId\":\"s\"}\n\n";
+    for large in [
+        format!("data: {{\"output\":\"{large}\",\"type\":\"tool-output-available\",\"toolCallId\":\"1\"}}\n\n"),
+        format!("data: {{\"type\":\"file\",\"url\":\"data:image/png;base64,{large}\"}}\r\n\r\n"),
+        format!("data: {{\"type\":\"message-metadata\",\"messageMetadata\":{{\"annotations\":[\"{large}\"]}}}}\n\n"),
+        format!("data: {{\"type\":\"tool-output-available\",\"toolCallId\":\"1\",\"output\":[\n{lines}data: 1]}}\n\n"),
+    ] {
+        for body in [
+            [session, text, &large, text, finish, done].concat(),
+            [session, text, text, finish, &large, done].concat(),
+            [&large, session, text, text, finish, done].concat(),
+        ] {
+            let decoded = decode(body.as_bytes().chunks(70_001));
+            assert_eq!(text_of(&decoded), "aa");
+            assert_eq!(decoded.events.last(), Some(&Event::Finish(FinishReason::Stop)));
+            assert_eq!((decoded.oversized, decoded.skipped), (1, 0));
+            assert_eq!(decoded.dialect, Some(Dialect::UiMessage));
+            assert_eq!(decoded, decode([body.as_bytes()]));
+        }
+    }
+    for (body, dialect) in [
+        (format!("0:\"a\"\na:{{\"toolCallId\":\"1\",\"result\":\"{large}\"}}\n0:\"a\"\nd:{{}}\n"), Dialect::DataStream),
+        (format!("0:\"aa\"\nd:{{}}\n8:[\"{large}\"]\n"), Dialect::DataStream),
+        (
+            format!(
+                "data: {{\"choices\":[{{\"delta\":{{\"content\":\"aa\"}}}}]}}\n\n\
+                 data: {{\"metadata\":\"{large}\",\"choices\":[{{\"delta\":{{}}}}]}}\n\ndata: [DONE]\n\n"
+            ),
+            Dialect::OpenAiChunk,
+        ),
+    ] {
+        let decoded = decode(body.as_bytes().chunks(70_001));
+        assert_eq!((text_of(&decoded).as_str(), decoded.oversized, decoded.dialect), ("aa", 1, Some(dialect)));
+        assert_eq!(decoded.events.last(), Some(&Event::Finish(FinishReason::Stop)));
+        assert_eq!(decoded, decode([body.as_bytes()]));
+    }
+}
+
+#[test]
+fn a_large_tool_output_ends_its_call() {
+    let large = "y".repeat(2 * MAX_LINE_BYTES);
+    let mut decoder = Decoder::new();
+    let body = format!(
+        "data: {{\"type\":\"tool-input-available\",\"toolCallId\":\"1\"}}\n\n\
+         data: {{\"output\":\"{large}\",\"type\":\"tool-output-available\",\"toolCallId\":\"1\"}}\n\n\
+         data: {{\"type\":\"finish\"}}\n\n"
+    );
+    decoder.push(body.as_bytes(), &mut Vec::new());
+    assert!(decoder.is_finishing());
 }
 
 /// How generated streams are written.
@@ -300,6 +436,17 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         "{\"type\":\"finish\"}",
         "{\"type\":\"error\",\"errorText\":\"x\"}",
         "{\"type\":\"tool-x\"}",
+        "{\"type\":\"tool-input-available\",\"toolCallId\":\"1\"}",
+        "{\"type\":\"tool-output-available\",\"toolCallId\":\"1\"}",
+        "{\"type\":\"start\",\"sessionId\":\"t\"}",
+        "{\"type\":\"start-step\"}",
+        "{\"type\":\"reset-step\"}",
+        "{\"type\":\"finish\",\"finishReason\":\"tool_calls\"}",
+        "{\"type\":\"finish\",\"finishReason\":\"wibble\"}",
+        "{\"type\":\"text\",\"delta\":\"raw\"}",
+        "{\"type\":\"done\",\"finishReason\":\"stop\"}",
+        "{\"type\":\"done\",\"finishReason\":\"human_takeover\"}",
+        "{\"type\":\"of-tomorrow\"}",
         "{\"type\":\"message-metadata\",\"messageMetadata\":{\"sessionId\":\"s\",\"usage\":{\"inputTokens\":1}}}",
         "{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}",
         "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}",
@@ -313,6 +460,8 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         "d:{\"finishReason\":\"stop\",\"usage\":{\"promptTokens\":1}}\n",
         "e:{\"usage\":{\"completionTokens\":2}}\n",
         "9:{}\n",
+        "a:{\"toolCallId\":\"1\"}\n",
+        "d:{\"finishReason\":\"tool-calls\"}\n",
         "{",
         "}",
         "\"",

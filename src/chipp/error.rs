@@ -79,6 +79,15 @@ pub enum Failure {
     /// The app gave up (`abort` in a stream).
     #[error("the app gave up")]
     Aborted,
+    /// The model provider's run broke off: its finish word says so.
+    #[error("the model's run was interrupted")]
+    Interrupted,
+    /// A person has taken the session over: the message was delivered to them, and no answer will come.
+    #[error("a person has taken the session over")]
+    Takeover,
+    /// A stream of nothing but event types that nobody knows.
+    #[error("the stream held no known event")]
+    Unrecognized,
 }
 
 /// Reads the body of an answer whose status is an error.

@@ -1,7 +1,7 @@
 //! The one inner vocabulary of answers: every dialect of Chipp's is decoded into these events, every
 //! shape of OpenAI's is written from them.
 
-use crate::chipp::{ApiError, ErrorKind, Failure};
+use crate::chipp::Failure;
 use crate::ids::ChatSessionId;
 
 /// One thing that a reply says.
@@ -18,41 +18,24 @@ pub enum Event {
     Usage(Usage),
     /// The app is at work (a tool, reasoning): nothing to show, but a sign of life.
     Activity,
-    /// The answer is complete and only metadata should follow: read on, but not for long.
-    ///
-    /// Should text follow all the same, nothing is lost: it is a [`Event::Text`], and the answer is open again
-    /// until the next `Closing` or the end.
-    Closing(FinishReason),
+    /// The last so many bytes of the text are void: the app began its step anew (`reset-step`). Never more than have
+    /// been told.
+    Withdrawn(usize),
     /// The reply ended as its dialect says that replies end.
     Finish(FinishReason),
     /// The reply broke, or reported an error.
     Failure(Failure),
 }
 
-/// Why an answer ended, in Chipp's (that is the AI SDK's) words.
+/// Why an answer ended; see [`finish`](crate::chipp::finish) for the words on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The answer is complete. Also `tool-calls`, `other`, `unknown`: the app's own tools are its own affair.
+    /// The answer is complete.
     Stop,
     /// The model's limit was reached.
     Length,
     /// A filter cut the answer.
     ContentFilter,
-}
-
-impl FinishReason {
-    /// Reads the word on the wire, in the AI SDK's spelling or OpenAI's.
-    ///
-    /// # Errors
-    /// `error` is no way to end an answer.
-    pub fn parse(word: &str) -> Result<Self, Failure> {
-        match word {
-            "length" => Ok(Self::Length),
-            "content-filter" | "content_filter" => Ok(Self::ContentFilter),
-            "error" => Err(Failure::Api(ApiError { kind: ErrorKind::Server, message: None })),
-            _ => Ok(Self::Stop),
-        }
-    }
 }
 
 /// Token counts as far as Chipp gave them; each may be missing or null upstream.

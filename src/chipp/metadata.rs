@@ -1,7 +1,8 @@
 //! Session ids and token counts, wherever an event or a reply carries them.
 //!
-//! Their places are undocumented, so the known names are looked for in every known container. A tool's input
-//! and output are none: a `sessionId` in there is somebody else's.
+//! Their places are undocumented, so the known names are looked for in the known places. What is inside a tool's
+//! inputs, outputs, results or debug information is the tool's, and the model, hence a user, can choose it: only
+//! containers that are Chipp's own are entered.
 
 use serde_json::{Map, Value};
 
@@ -14,25 +15,49 @@ const MAX_DEPTH: usize = 6;
 /// The names of a session id, the surer one first. `persistedMessageId` names a message.
 const SESSION_KEYS: [&str; 2] = ["chatSessionId", "sessionId"];
 
-/// Where metadata may lie in an event or a reply.
-const CONTAINERS: [&str; 4] = ["messageMetadata", "metadata", "annotations", "data"];
+/// Where metadata lies in an event or a reply.
+const CONTAINERS: [&str; 3] = ["messageMetadata", "metadata", "annotations"];
+
+/// What is entered within metadata.
+const WITHIN: [&str; 7] =
+    ["messageMetadata", "metadata", "annotations", "chat", "chatSession", "session", "message"];
+
+/// Keys by which an object is a tool's own record, not an annotation of Chipp's.
+const TOOL_KEYS: [&str; 4] = ["toolName", "toolCallId", "toolInputs", "toolCall"];
 
 /// The keys under which counts may lie, a total before a step's.
 const USAGE_KEYS: [&str; 3] = ["totalUsage", "total_usage", "usage"];
 
+/// Containers in which counts may lie.
+const USAGE_CONTAINERS: [&str; 4] = ["messageMetadata", "metadata", "annotations", "data"];
+
 const PROMPT_KEYS: [&str; 4] = ["prompt_tokens", "promptTokens", "input_tokens", "inputTokens"];
 const COMPLETION_KEYS: [&str; 4] = ["completion_tokens", "completionTokens", "output_tokens", "outputTokens"];
 
-/// The session that an event or a reply names: at its top, else in its metadata.
-pub(super) fn session_in(event: &Value) -> Option<ChatSessionId> {
-    let event = event.as_object()?;
-    SESSION_KEYS
-        .iter()
-        .find_map(|key| id_at(event, key))
-        .or_else(|| CONTAINERS.iter().find_map(|key| session_within(event.get(*key)?)))
+/// Where a session id was found; a later one is the better place. An id is never replaced by one from a worse place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// In metadata or annotations.
+    Metadata,
+    /// A key at the top of an event.
+    TopLevel,
+    /// A key at the top of the `start` event, where Chipp's backend writes it.
+    Start,
+    /// The response header `X-Chat-Session-ID`.
+    Header,
 }
 
-/// The session named anywhere within metadata.
+/// The session that an event or a reply names: at its top, else in its metadata.
+pub(super) fn session_in(event: &Value) -> Option<(Place, ChatSessionId)> {
+    let event = event.as_object()?;
+    let at_top = SESSION_KEYS.iter().find_map(|key| id_at(event, key));
+    at_top.map(|id| (Place::TopLevel, id)).or_else(|| {
+        let within = CONTAINERS.iter().find_map(|key| session_within(event.get(*key)?));
+        within.map(|id| (Place::Metadata, id))
+    })
+}
+
+/// The session that metadata names.
 pub(super) fn session_within(metadata: &Value) -> Option<ChatSessionId> {
     SESSION_KEYS.iter().find_map(|key| search(metadata, key, MAX_DEPTH))
 }
@@ -41,11 +66,17 @@ fn search(value: &Value, key: &str, depth: usize) -> Option<ChatSessionId> {
     let depth = depth.checked_sub(1)?;
     match value {
         Value::Array(items) => items.iter().find_map(|item| search(item, key, depth)),
-        Value::Object(fields) => {
-            id_at(fields, key).or_else(|| fields.values().find_map(|field| search(field, key, depth)))
+        Value::Object(fields) if !is_of_a_tool(fields) => {
+            let deeper = || WITHIN.iter().find_map(|name| search(fields.get(*name)?, key, depth));
+            id_at(fields, key).or_else(deeper)
         }
         _ => None,
     }
+}
+
+fn is_of_a_tool(fields: &Map<String, Value>) -> bool {
+    let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+    kind.starts_with("tool") || TOOL_KEYS.iter().any(|key| fields.contains_key(*key))
 }
 
 fn id_at(fields: &Map<String, Value>, key: &str) -> Option<ChatSessionId> {
@@ -65,7 +96,7 @@ fn usage_within(value: &Value, depth: usize) -> Option<Usage> {
             .iter()
             .find_map(|key| counts(fields.get(*key)?))
             .or_else(|| counts(value))
-            .or_else(|| CONTAINERS.iter().find_map(|key| usage_within(fields.get(*key)?, depth))),
+            .or_else(|| USAGE_CONTAINERS.iter().find_map(|key| usage_within(fields.get(*key)?, depth))),
         _ => None,
     }
 }
@@ -89,20 +120,42 @@ mod tests {
 
     #[test]
     fn a_session_is_found_in_every_known_place() {
-        for event in [
-            json!({"chatSessionId": "s"}),
-            json!({"sessionId": "s"}),
-            json!({"chatSessionId": "s", "sessionId": "other"}),
-            json!({"chatSessionId": null, "sessionId": "s"}),
-            json!({"chatSessionId": "not an id", "sessionId": "s"}),
-            json!({"messageMetadata": {"chatSessionId": "s"}}),
-            json!({"messageMetadata": {"annotations": [{"persistedMessageId": "m"}, {"sessionId": "s"}]}}),
-            json!({"metadata": {"sessionId": "other", "chat": {"chatSessionId": "s"}}}),
-            json!({"annotations": [{"chatSessionId": "s"}]}),
-            json!({"type": "data-session", "data": {"sessionId": "s"}}),
+        for (event, place) in [
+            (json!({"chatSessionId": "s"}), Place::TopLevel),
+            (json!({"sessionId": "s"}), Place::TopLevel),
+            (json!({"chatSessionId": "s", "sessionId": "other"}), Place::TopLevel),
+            (json!({"chatSessionId": null, "sessionId": "s"}), Place::TopLevel),
+            (json!({"chatSessionId": "not an id", "sessionId": "s"}), Place::TopLevel),
+            (json!({"messageMetadata": {"chatSessionId": "s"}}), Place::Metadata),
+            (
+                json!({"messageMetadata": {"annotations": [{"persistedMessageId": "m"}, {"sessionId": "s"}]}}),
+                Place::Metadata,
+            ),
+            (json!({"metadata": {"sessionId": "other", "chat": {"chatSessionId": "s"}}}), Place::Metadata),
+            (json!({"annotations": [{"chatSessionId": "s"}]}), Place::Metadata),
+            (
+                json!({"annotations": [{"toolDebugInfo": {"sessionId": "other"}, "sessionId": "s"}]}),
+                Place::Metadata,
+            ),
         ] {
-            let id = session_in(&event);
-            assert_eq!(id.as_ref().map(ChatSessionId::as_str), Some("s"), "{event}");
+            assert_eq!(session_in(&event), Some((place, ChatSessionId::parse("s").unwrap())), "{event}");
+        }
+    }
+
+    #[test]
+    fn what_a_tool_says_is_never_taken_for_a_session() {
+        let own = json!({"sessionId": "s", "chatSessionId": "s"});
+        let debug =
+            json!({"toolInputs": own, "response": {"result": own, "sessionId": "s"}, "sessionId": "s"});
+        for event in [
+            json!({"output": own}),
+            json!({"input": own, "result": own, "response": own, "args": own}),
+            json!({"messageMetadata": {"annotations": [{"toolDebugInfo": {"toolName": "t", "debugInfo": debug}}]}}),
+            json!({"annotations": [{"toolName": "t", "sessionId": "s"}, {"type": "tool-result", "sessionId": "s"}]}),
+            json!({"messageMetadata": {"debugInfo": debug, "outputs": own, "toolCall": own}}),
+            json!({"data": own}),
+        ] {
+            assert_eq!(session_in(&event), None, "{event}");
         }
     }
 
@@ -112,11 +165,9 @@ mod tests {
         for event in [
             json!({"persistedMessageId": "m"}),
             json!({"messageMetadata": {"annotations": [{"persistedMessageId": "m"}]}}),
-            json!({"output": {"sessionId": "s"}}),
-            json!({"input": {"chatSessionId": "s"}}),
             json!({"chatSessionId": 5}),
             json!({"chatSessionId": "two words"}),
-            json!({"data": deep}),
+            json!({"metadata": deep}),
             json!("sessionId"),
         ] {
             assert_eq!(session_in(&event), None, "{event}");

@@ -4,6 +4,7 @@
 
 pub mod error;
 pub mod event;
+pub mod finish;
 mod json;
 mod metadata;
 pub mod reply;
@@ -13,6 +14,7 @@ pub mod transcript;
 
 pub use error::{ApiError, ErrorKind, Failure, classify};
 pub use event::{Event, FinishReason, Usage};
+pub use finish::UnknownWords;
 pub use reply::Reply;
 pub use request::{Message, Request, Role};
 pub use transcript::LastAnswer;

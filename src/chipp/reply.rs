@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::chipp::finish::FinishWord;
 use crate::chipp::json::{self, Text};
-use crate::chipp::{Failure, FinishReason, Usage, error, metadata};
+use crate::chipp::{Failure, FinishReason, UnknownWords, Usage, error, metadata};
 use crate::ids::ChatSessionId;
 
 /// A whole answer.
@@ -21,6 +22,8 @@ pub struct Reply {
     pub finish: FinishReason,
     /// Token counts, if any were given.
     pub usage: Option<Usage>,
+    /// A finish word that nobody knows.
+    pub unknown_words: UnknownWords,
 }
 
 impl Reply {
@@ -62,13 +65,25 @@ impl Reply {
             ),
         };
         let finish = choice.and_then(|choice| choice.get("finish_reason")?.as_str());
+        let (finish, unknown_words) = finish_of_whole(finish.unwrap_or_default())?;
         Ok(Self {
-            session: metadata::session_in(value),
+            session: metadata::session_in(value).map(|(_, id)| id),
             text: message.map(said).unwrap_or_default(),
-            finish: FinishReason::parse(finish.unwrap_or_default())?,
+            finish,
             usage: metadata::usage_in(value),
+            unknown_words,
         })
     }
+}
+
+/// Why a reply ended that is there as a whole.
+fn finish_of_whole(word: &str) -> Result<(FinishReason, UnknownWords), Failure> {
+    let meaning = FinishWord::of(word);
+    let mut unknown = UnknownWords::default();
+    if meaning == FinishWord::Unknown {
+        unknown.note(word);
+    }
+    Ok((meaning.of_whole()?, unknown))
 }
 
 /// The text of a message: a string, an object with `content`, or an array of parts.
@@ -128,10 +143,12 @@ impl<'a> Ordinary<'a> {
 
     fn into_reply(self) -> Result<Reply, Failure> {
         let [choice] = self.choices;
-        let finish = choice.finish_reason.as_ref().map_or("", |Text(word)| word);
+        let word = choice.finish_reason.as_ref().map_or("", |Text(word)| word);
+        let (finish, unknown_words) = finish_of_whole(word)?;
         Ok(Reply {
             session: ChatSessionId::parse(&self.session),
-            finish: FinishReason::parse(finish)?,
+            finish,
+            unknown_words,
             text: choice.message.content.into_owned(),
             usage: self.usage.and_then(|counts| {
                 metadata::known(Usage {
@@ -238,7 +255,9 @@ mod tests {
         for (word, finish) in [
             ("stop", FinishReason::Stop),
             ("tool-calls", FinishReason::Stop),
-            ("unknown", FinishReason::Stop),
+            ("end_turn", FinishReason::Stop),
+            ("wibble", FinishReason::Stop),
+            ("MAX_TOKENS", FinishReason::Length),
             ("length", FinishReason::Length),
             ("content_filter", FinishReason::ContentFilter),
             ("content-filter", FinishReason::ContentFilter),
@@ -269,7 +288,11 @@ mod tests {
             ),
             (
                 r#"{"chatSessionId":"s","choices":[{"message":{"content":""},"finish_reason":"error"}]}"#,
-                api(ErrorKind::Server),
+                Failure::Interrupted,
+            ),
+            (
+                r#"{"chatSessionId":"s","choices":[{"message":{"content":""},"finish_reason":"human_takeover"}]}"#,
+                Failure::Takeover,
             ),
         ] {
             let failure = match Reply::parse(body.as_bytes()).unwrap_err() {

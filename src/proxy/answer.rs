@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::chipp;
+use crate::chipp::stream::Dialect;
 use crate::openai::Error;
 use crate::openai::completion::{Choice, FinishReason, ToolCall};
 use crate::openai::responses::Whole;
@@ -121,7 +122,7 @@ impl Call {
         let body = reply.body.collect(MAX_REPLY_BYTES).await;
         self.exchange.waited(started.elapsed());
         let body = body.map_err(|broken| self.broken(broken))?;
-        let mut answer = match chipp::Reply::parse(&body) {
+        let mut answer = match chipp::stream::whole(&body) {
             Ok(answer) => answer,
             Err(failure) if self.is_lost_session(&failure) => {
                 self.replay()?;
@@ -129,7 +130,9 @@ impl Call {
             }
             Err(failure) => return Err(self.failure(&failure)),
         };
-        answer.session = answer.session.or(reply.session);
+        self.note_unknown_words(Some(Dialect::Json), &answer.unknown_words);
+        // The header is the better place.
+        answer.session = reply.session.or(answer.session);
         if self.is_forgotten(answer.session.as_ref()) {
             self.replay()?;
             return Ok(None);

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::chipp::stream::Dialect;
 use crate::chipp::{self, ErrorKind, Failure};
 use crate::ids::ChatSessionId;
 use crate::limits::Owed;
@@ -114,6 +115,7 @@ impl Call {
             self.exchange.waited(started.elapsed());
             let error = chipp::error::classify(reply.status, &body);
             if error.kind == ErrorKind::UnknownSession && self.session().is_some() {
+                self.exchange.is_repeatable();
                 self.replay()?;
                 continue;
             }
@@ -212,12 +214,30 @@ impl Call {
         Failed::broken(broken)
     }
 
-    /// If Chipp cannot have worked on it, that is not paid for.
+    /// If Chipp cannot have worked on it, that is not paid for, and may be repeated.
     fn came_back(&mut self, failed: &Failed, owed: Owed) {
-        if failed.session == Session::Same
-            && let Some(permit) = &mut self.exchange.permit
-        {
-            permit.came_back(owed);
+        if failed.session == Session::Same {
+            self.exchange.is_repeatable();
+            if let Some(permit) = &mut self.exchange.permit {
+                permit.came_back(owed);
+            }
+        }
+    }
+
+    /// The app took back text that the client has got already.
+    pub(super) fn withdrawn(&mut self) -> Error {
+        self.exchange.record.upstream_failed("withdrawn");
+        Error::answer_withdrawn()
+    }
+
+    /// Notes finish words that nobody knows: each in the metric, the first of a dialect in the log.
+    pub(super) fn note_unknown_words(&self, dialect: Option<Dialect>, words: &chipp::UnknownWords) {
+        if words.count == 0 {
+            return;
+        }
+        let dialect = dialect.map_or("unknown", Dialect::as_str);
+        if self.worker.shared.metrics.unknown_finish_words(dialect, words.count) {
+            tracing::warn!(dialect, word = &*words.first, "unknown finish word in an answer of the upstream");
         }
     }
 

@@ -28,6 +28,8 @@ pub(super) async fn answer(first: Call) -> Result<Answer, Box<Refused>> {
     let judged = match judged {
         Ok(judged) => judged,
         Err(error) => {
+            // Each of them knows how far it came.
+            exchange.is_repeatable();
             absorb(&mut exchange, calls);
             return Err(Refused::new(error, exchange));
         }

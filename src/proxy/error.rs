@@ -145,6 +145,9 @@ pub(super) fn failure_kind(failure: &Failure) -> &'static str {
         Failure::Malformed => "malformed",
         Failure::TooLarge => "too_large",
         Failure::Aborted => "aborted",
+        Failure::Interrupted => "interrupted",
+        Failure::Takeover => "human_takeover",
+        Failure::Unrecognized => "unrecognized",
     }
 }
 

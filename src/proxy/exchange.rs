@@ -28,6 +28,8 @@ pub struct Exchange {
     pub usage: Option<UsageSource>,
     /// `X-Chat-Session-ID`, where clients are told.
     pub chat_session: Option<ChatSessionId>,
+    /// Calls that the app may have carried out: while there are any, no client may repeat the request by itself.
+    doubtful_calls: u32,
 }
 
 /// What a request says beside its body. The identity is there only if the caller's word on it is taken.
@@ -66,6 +68,7 @@ impl Exchange {
             ignored: String::new(),
             usage: None,
             chat_session: None,
+            doubtful_calls: 0,
         }
     }
 
@@ -75,11 +78,17 @@ impl Exchange {
         self.record.outcome = Some(outcome.as_str());
     }
 
-    /// A call of Chipp goes out.
+    /// A call of Chipp goes out. Until more is known, the app may have carried it out.
     pub fn goes_out(&mut self) {
+        self.doubtful_calls += 1;
         if let Some(permit) = &mut self.permit {
             permit.goes_out();
         }
+    }
+
+    /// The last call cannot have been carried out, or may be repeated all the same.
+    pub(super) fn is_repeatable(&mut self) {
+        self.doubtful_calls = self.doubtful_calls.saturating_sub(1);
     }
 
     /// Adds to the time spent waiting for Chipp.
@@ -96,6 +105,7 @@ impl Exchange {
     /// Takes over what one of several calls tells.
     pub(super) fn absorb(&mut self, index: usize, aside: &Self) {
         self.record.absorb(&aside.record);
+        self.doubtful_calls = self.doubtful_calls.saturating_add(aside.doubtful_calls);
         match (index, aside.outcome) {
             (0, _) => self.follow(aside),
             (_, Some(outcome)) => self.record.metrics().outcome(outcome.as_str()),
@@ -183,8 +193,12 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Notes the error, and ends the exchange with it. Boxed: it is large, and rare.
-    pub fn new(error: Error, mut exchange: Exchange) -> Box<Self> {
+    /// Notes the error, and ends the exchange with it. If the app may have carried the request out, the official SDKs
+    /// are told not to repeat it, which they do by themselves. Boxed: it is large, and rare.
+    pub fn new(mut error: Error, mut exchange: Exchange) -> Box<Self> {
+        if exchange.doubtful_calls > 0 {
+            error.should_retry = Some(false);
+        }
         exchange.failed(&error);
         exchange.record.end = End::Complete;
         Box::new(Self { error, exchange })

@@ -63,9 +63,15 @@ impl Failed {
                 cause => cause,
             },
             Failure::Cut => Cause::Fault(Fault::Reset),
-            Failure::Html | Failure::Empty | Failure::Malformed | Failure::TooLarge | Failure::Aborted => {
-                Cause::Fault(Fault::ServerError)
-            }
+            // The message has been delivered: neither the app again nor another one.
+            Failure::Takeover => Cause::Request,
+            Failure::Html
+            | Failure::Empty
+            | Failure::Malformed
+            | Failure::TooLarge
+            | Failure::Aborted
+            | Failure::Interrupted
+            | Failure::Unrecognized => Cause::Fault(Fault::ServerError),
         };
         Self { error, cause, session: Session::Fresh, retry_after: None }
     }
@@ -170,6 +176,9 @@ mod tests {
             (Failure::Malformed, server_error),
             (Failure::TooLarge, server_error),
             (Failure::Aborted, server_error),
+            (Failure::Interrupted, server_error),
+            (Failure::Unrecognized, server_error),
+            (Failure::Takeover, Cause::Request),
         ];
         for (failure, cause) in table {
             let failed = Failed::in_reply(&failure, KeyOwner::Operator, Error::upstream_error());

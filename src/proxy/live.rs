@@ -55,8 +55,10 @@ pub(super) struct Live {
 /// Between what the app says and what the client gets.
 struct Listener {
     reader: Reader,
-    /// What the app has said so far.
+    /// What the app has said so far, cut.
     said: String,
+    /// The same as the app said it, where it may be cut.
+    uncut: Option<String>,
     /// What it says before its calls once more, in its second turn: the client has had words already.
     muted: Option<String>,
 }
@@ -96,8 +98,7 @@ impl Live {
         };
         call.exchange.record.status = 200;
         call.tell_session(named_in(&events).or(source.named.as_ref()));
-        let reader = call.ask.terms.as_ref().map(Terms::reader);
-        let live = Self {
+        let mut live = Self {
             call,
             source,
             events,
@@ -105,13 +106,14 @@ impl Live {
             phase: Phase::Begun,
             ahead: None,
             answer: String::new(),
-            listener: reader.map(|reader| Listener { reader, said: String::new(), muted: None }),
+            listener: None,
             named: None,
             is_doubtful: false,
             usage: None,
             end: None,
             drained: Box::pin(token.cancelled_owned()),
         };
+        live.listen(None);
         if live.listener.is_some() { Box::pin(live.look_ahead()).await } else { Ok(live) }
     }
 
@@ -201,13 +203,11 @@ impl Live {
     /// Writes what can be written at once; an end is for the caller to write.
     fn write(&mut self, event: Event, out: &mut Vec<u8>) -> Option<Ending> {
         match event {
-            Event::Text(text) if self.call.cutter.is_idle() => {
-                // Who speaks on after all has not been complete.
-                self.source.keep_open();
-                self.hear(&text, out);
-            }
+            Event::Text(text) if self.call.cutter.is_idle() => self.hear(&text, out),
             Event::Text(text) => {
-                self.source.keep_open();
+                if let Some(uncut) = self.listener.as_mut().and_then(|listener| listener.uncut.as_mut()) {
+                    uncut.push_str(&text);
+                }
                 let text = self.call.cutter.push(&text);
                 self.hear(&text, out);
                 if self.call.cutter.cut().is_some() {
@@ -218,9 +218,7 @@ impl Live {
             Event::Session(session) => self.name(session),
             Event::Usage(usage) => self.usage = Some(usage),
             Event::Activity => {}
-            Event::Closing(_) => {
-                self.source.close_soon();
-            }
+            Event::Withdrawn(bytes) => self.withdraw(bytes, out),
             Event::Finish(reason) => {
                 let rest = self.call.cutter.finish();
                 self.hear(&rest, out);
@@ -250,6 +248,44 @@ impl Live {
             Some(muted) => muted.push_str(&now),
             None => self.speak(&now, out),
         }
+    }
+
+    /// The last so many bytes that the app said are void: dropped where they were held back, else nothing can be saved.
+    fn withdraw(&mut self, bytes: usize, out: &mut Vec<u8>) {
+        let heard_anew = self.listener.take().and_then(|mut listener| {
+            let mut said = listener.uncut.take().unwrap_or(listener.said);
+            said.truncate(said.len().checked_sub(bytes)?);
+            self.listen(listener.muted);
+            let anew = self.listener.as_mut()?;
+            anew.uncut = anew.uncut.is_some().then(|| said.clone());
+            if !self.call.ask.cutter.is_idle() {
+                self.call.cutter = self.call.ask.cutter.clone();
+                said = self.call.cutter.push(&said);
+            }
+            let now = anew.reader.push(&said);
+            anew.said = said;
+            match &mut anew.muted {
+                Some(muted) => {
+                    *muted = now;
+                    Some(String::new())
+                }
+                None => now.strip_prefix(&*self.answer).map(str::to_owned),
+            }
+        });
+        match heard_anew {
+            Some(rest) => self.speak(&rest, out),
+            None => {
+                let error = self.call.withdrawn();
+                self.fail(error);
+            }
+        }
+    }
+
+    /// Begins to listen, where more than text is asked for.
+    fn listen(&mut self, muted: Option<String>) {
+        let uncut = (!self.call.ask.cutter.is_idle()).then(String::new);
+        let reader = self.call.ask.terms.as_ref().map(Terms::reader);
+        self.listener = reader.map(|reader| Listener { reader, said: String::new(), uncut, muted });
     }
 
     fn speak(&mut self, text: &str, out: &mut Vec<u8>) {
@@ -306,7 +342,7 @@ impl Live {
         let reason = self.call.finish_reason(end.reason, !calls.is_empty());
         self.writer.calls(&with_ids(calls), reason, out);
         self.writer.finish(reason, out);
-        self.count_skipped();
+        self.count_oddities();
         self.end = Some(Ok(self.call.usage(self.usage, said.unwrap_or(&self.answer)).await));
         self.phase = end.then;
     }
@@ -330,9 +366,7 @@ impl Live {
                 self.source = source;
                 self.source.comment_every = comment_every;
                 self.events = events;
-                let muted = (!self.answer.is_empty()).then(String::new);
-                let reader = self.call.ask.terms.as_ref().map(Terms::reader);
-                self.listener = reader.map(|reader| Listener { reader, said: String::new(), muted });
+                self.listen((!self.answer.is_empty()).then(String::new));
             }
             Err(error) => self.fail(error),
         }
@@ -340,7 +374,7 @@ impl Live {
 
     fn fail(&mut self, error: Error) {
         self.call.attempt.doubt();
-        self.count_skipped();
+        self.count_oddities();
         self.end = Some(Err(error));
         self.phase = Phase::Ended;
     }
@@ -374,11 +408,17 @@ impl Live {
         self.writer.fail(&error, out);
     }
 
-    fn count_skipped(&self) {
-        let skipped = self.source.decoder.skipped();
-        if skipped > 0 {
-            self.call.exchange.record.metrics().skipped_lines.inc_by(skipped.into());
+    /// Counts what was odd about the stream.
+    fn count_oddities(&self) {
+        let (decoder, metrics) = (&self.source.decoder, self.call.exchange.record.metrics());
+        for (counter, count) in
+            [(&metrics.skipped_lines, decoder.skipped()), (&metrics.oversized_events, decoder.oversized())]
+        {
+            if count > 0 {
+                counter.inc_by(count.into());
+            }
         }
+        self.call.note_unknown_words(decoder.dialect(), decoder.unknown_words());
     }
 
     /// Reads the end of the body, if it comes at once, so that its connection can be used again.
@@ -463,8 +503,7 @@ async fn prove(call: &mut Call, source: &mut Source, events: &mut VecDeque<Event
                 Event::Session(session) if call.is_forgotten(Some(session)) => return Ok(Proof::Forgotten),
                 Event::Failure(failure) if call.is_lost_session(failure) => return Ok(Proof::Forgotten),
                 Event::Failure(failure) => return Err(call.failure(failure)),
-                Event::Closing(_) => source.close_soon(),
-                Event::Session(_) | Event::Usage(_) | Event::Activity => {}
+                Event::Session(_) | Event::Usage(_) | Event::Activity | Event::Withdrawn(_) => {}
             }
         }
         seen = events.len();

@@ -13,8 +13,10 @@ use crate::chipp::stream::Decoder;
 use crate::ids::ChatSessionId;
 use crate::upstream::{self, Body, BodyError};
 
-/// How long metadata is waited for when an answer has said that it is complete.
-const CLOSING_GRACE: Duration = Duration::from_millis(500);
+/// How long a stream may be silent after a `finish` and before its dialect's end, when no tool is at work, until the
+/// silence stands for the end. Chipp writes metadata and `[DONE]` at once, but stores the answer in between, and a `finish`
+/// whose tool calls are not in the stream is followed by more: several seconds. Leaving early would abort the app's run.
+const END_OF_SILENCE: Duration = Duration::from_secs(5);
 
 /// Chipp's side: bytes, and the clocks that run while there are none.
 pub(super) struct Source {
@@ -28,7 +30,7 @@ pub(super) struct Source {
     pub(super) comment_every: Option<Duration>,
     /// When the client last got something.
     last_sign: Instant,
-    /// When the grace after `Closing` is over.
+    /// When the silence stands for the end, while it may.
     closes: Option<Instant>,
     /// One timer for the whole stream. It may ring too early, and is then set anew: a chunk costs no timer.
     timer: Option<Pin<Box<Sleep>>>,
@@ -56,7 +58,7 @@ impl Source {
     fn of(body: Option<Body>, named: Option<ChatSessionId>) -> Self {
         Self {
             body,
-            decoder: Decoder::new(),
+            decoder: Decoder::knowing(named.as_ref()),
             named,
             fresh: Vec::new(),
             comment_every: None,
@@ -64,16 +66,6 @@ impl Source {
             closes: None,
             timer: None,
         }
-    }
-
-    /// The answer has said that it is complete: what may still come is waited for, but not for long.
-    pub(super) fn close_soon(&mut self) {
-        self.closes = Some(Instant::now() + CLOSING_GRACE);
-    }
-
-    /// It speaks on after all.
-    pub(super) fn keep_open(&mut self) {
-        self.closes = None;
     }
 
     /// The client has got something.
@@ -89,12 +81,17 @@ impl Source {
             Some(Poll::Pending) => self.poll_timer(cx).map(|()| None),
         });
         match piece.await {
-            Some(Some(Ok(bytes))) => self.decoder.push(&bytes, &mut self.fresh),
+            Some(Some(Ok(bytes))) => {
+                self.decoder.push(&bytes, &mut self.fresh);
+                self.closes = self.decoder.is_finishing().then(|| Instant::now() + END_OF_SILENCE);
+            }
             Some(None) => self.decoder.finish(&mut self.fresh),
             // An answer that said that it is complete may be: its dialect decides.
             Some(Some(Err(_))) if self.closes.is_some() => self.decoder.finish(&mut self.fresh),
             Some(Some(Err(broken))) => return Read::Broken(broken),
-            None if self.closes.is_some() => self.decoder.finish_early(&mut self.fresh),
+            None if self.closes.is_some_and(|at| at <= Instant::now()) => {
+                self.decoder.finish_early(&mut self.fresh);
+            }
             None => return Read::Silence,
         }
         events.extend(self.fresh.drain(..));
@@ -108,14 +105,14 @@ impl Source {
         }
     }
 
-    /// Ready when the grace is over, or when the client has got nothing for too long.
+    /// Ready when the silence stands for the end, or when the client has got nothing for too long.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let silence_ends = self.comment_every.map(|every| self.last_sign + every);
-        let Some(due) = self.closes.or(silence_ends) else {
+        let Some(due) = self.closes.into_iter().chain(silence_ends).min() else {
             return Poll::Pending;
         };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        // A timer that is set for later than it should ring can only be one for silence; the grace is shorter.
+        // Which of the two comes first may have changed.
         if timer.deadline() > due {
             timer.as_mut().reset(due);
         }

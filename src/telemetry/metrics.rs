@@ -57,6 +57,9 @@ pub struct Metrics {
     pub upstream_auth_failures: Counter,
     /// Malformed lines of streams that were skipped.
     pub skipped_lines: Counter,
+    /// Lines and events of streams that were too long to be held.
+    pub oversized_events: Counter,
+    unknown_finish_words: Family<DialectLabels, Counter>,
     /// Handlers that panicked.
     pub panics: Counter,
 }
@@ -106,6 +109,11 @@ struct OperationLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
     result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DialectLabels {
+    dialect: &'static str,
 }
 
 /// 10 ms to 82 s: the buckets that OpenTelemetry names for model calls.
@@ -178,6 +186,8 @@ impl Metrics {
             answers_repaired: Counter::default(),
             upstream_auth_failures: Counter::default(),
             skipped_lines: Counter::default(),
+            oversized_events: Counter::default(),
+            unknown_finish_words: Family::default(),
             panics: Counter::default(),
         };
         metrics.register_plain();
@@ -227,6 +237,16 @@ impl Metrics {
             "stream_skipped_lines",
             "Malformed lines skipped in streams",
             self.skipped_lines.clone(),
+        );
+        registry.register(
+            "stream_oversized_events",
+            "Events in streams too long to be held (tool outputs, files, metadata), read past",
+            self.oversized_events.clone(),
+        );
+        registry.register(
+            "unknown_finish_words",
+            "Finish words of the upstream that this version does not know, by dialect",
+            self.unknown_finish_words.clone(),
         );
         registry.register(
             "config_reloads",
@@ -301,6 +321,11 @@ impl Metrics {
     /// An exchange with Chipp failed.
     pub fn upstream_error(&self, kind: &'static str) {
         self.upstream_errors.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// Finish words that nobody knows; true for the first of a dialect.
+    pub fn unknown_finish_words(&self, dialect: &'static str, count: u32) -> bool {
+        self.unknown_finish_words.get_or_create(&DialectLabels { dialect }).inc_by(count.into()) == 0
     }
 
     /// A call of Chipp is tried again.

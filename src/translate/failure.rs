@@ -34,7 +34,10 @@ pub struct Facts<'a> {
 pub fn failure(failure: &Failure, facts: Facts<'_>) -> Error {
     match failure {
         Failure::Api(error) => api_error(error, facts),
+        Failure::Takeover => Error::human_takeover(),
+        Failure::Unrecognized => Error::unrecognized_answer(),
         Failure::Cut
+        | Failure::Interrupted
         | Failure::Aborted
         | Failure::Html
         | Failure::Malformed

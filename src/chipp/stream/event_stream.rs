@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use crate::chipp::stream::ledger::Outlet;
-use crate::chipp::stream::line::{Lines, TooLong};
+use crate::chipp::stream::line::{Lines, Portion};
 use crate::chipp::stream::sse::{Assembler, Read, SseEvent};
+use crate::chipp::stream::termination::Outlet;
 use crate::chipp::stream::{Dialect, openai_chunk, stray, ui_message};
 use crate::chipp::{Failure, error, json, metadata};
 
@@ -24,24 +24,24 @@ struct Events {
 impl EventStream {
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Outlet<'_>) {
         let Self { lines, events } = self;
-        let pushed = lines.push(bytes, |line, next| {
-            events.line(line, next, out);
+        lines.push(bytes, |portion| {
+            events.take(portion, out);
             if out.failed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        if pushed.is_err() {
-            out.fail(Failure::TooLarge);
-        }
     }
 
     pub(super) fn finish(&mut self, out: &mut Outlet<'_>) {
-        match self.lines.finish() {
-            Ok(Some(last)) => self.events.line(&last, b"", out),
-            Ok(None) => {}
-            Err(TooLong) => out.fail(Failure::TooLarge),
-        }
+        let Self { lines, events } = self;
+        lines.finish(|portion| {
+            events.take(portion, out);
+            ControlFlow::Continue(())
+        });
         // An empty line would have ended the last event.
-        self.events.line(b"", b"", out);
-        out.fail(if self.events.unreadable(out) { Failure::Malformed } else { Failure::Cut });
+        events.line(b"", b"", out);
+        if events.unreadable(out) {
+            out.fail(Failure::Malformed);
+        }
+        out.end_of_body();
     }
 
     /// A or C, once an event has told.
@@ -51,12 +51,24 @@ impl EventStream {
 }
 
 impl Events {
+    fn take(&mut self, portion: Portion<'_>, out: &mut Outlet<'_>) {
+        match portion {
+            Portion::Line { line, next } => self.line(line, next, out),
+            Portion::LongHead(head) => {
+                if !self.assembler.long_head(head) {
+                    out.skip();
+                }
+            }
+            Portion::LongMore(more) => self.assembler.long_more(more),
+            Portion::LongEnd => {}
+        }
+    }
+
     fn line(&mut self, line: &[u8], next: &[u8], out: &mut Outlet<'_>) {
         match self.assembler.line(line, next) {
-            Ok(Read::Nothing) => {}
-            Ok(Read::Event(event)) => dispatch(&mut self.dialect, event, out),
-            Ok(Read::Stray) => stray(line, out),
-            Err(TooLong) => out.fail(Failure::TooLarge),
+            Read::Nothing => {}
+            Read::Event(event) => dispatch(&mut self.dialect, event, out),
+            Read::Stray => stray(line, out),
         }
     }
 
@@ -67,6 +79,9 @@ impl Events {
 }
 
 fn dispatch(dialect: &mut Option<Dialect>, event: SseEvent<'_>, out: &mut Outlet<'_>) {
+    if event.is_skimmed {
+        out.oversized();
+    }
     let data = event.data.trim_ascii();
     if data.is_empty() {
         return;
@@ -86,8 +101,8 @@ fn dispatch(dialect: &mut Option<Dialect>, event: SseEvent<'_>, out: &mut Outlet
         *dialect = tell(data, out);
     }
     match dialect {
-        Some(Dialect::UiMessage) => ui_message::event(data, out),
-        Some(_) => openai_chunk::event(data, out),
+        Some(Dialect::UiMessage) => ui_message::event(data, event.is_skimmed, out),
+        Some(_) => openai_chunk::event(data, event.is_skimmed, out),
         None => {}
     }
 }

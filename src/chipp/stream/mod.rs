@@ -1,25 +1,30 @@
 //! Streamed replies: which dialect, and what it says.
 //!
 //! The request cannot choose the dialect, and the service has changed it without notice, so the first bytes decide:
-//! `sniff` tells the forms apart, one file reads each, and all write through the `ledger`, which keeps the promise
+//! `sniff` tells the forms apart, one file reads each, and all write through `termination`, which keeps the promise
 //! of [`Event`] about a reply's end. Nothing is looked at twice: the cost is linear, and a delta of text costs one
 //! allocation, the text itself.
 
+mod calls;
 mod data_stream;
 mod event_stream;
-mod ledger;
 mod line;
 mod openai_chunk;
 mod plain;
+mod skim;
 mod sniff;
 mod sse;
+mod termination;
 mod ui_message;
+mod whole;
 
-use crate::chipp::{Event, Failure, error, json};
+use crate::chipp::{Event, Failure, UnknownWords, error, json};
+use crate::ids::ChatSessionId;
 
 pub use line::MAX_LINE_BYTES;
 pub use plain::MAX_BODY_BYTES;
 pub use sse::MAX_EVENT_BYTES;
+pub use whole::whole;
 
 /// Decodes one streamed reply. Sans IO: bytes in, events out, at any split of the bytes the same events
 /// (only bare text comes in the portions in which it came).
@@ -27,7 +32,7 @@ pub use sse::MAX_EVENT_BYTES;
 pub struct Decoder {
     state: State,
     dialect: Option<Dialect>,
-    ledger: ledger::Ledger,
+    termination: termination::Termination,
 }
 
 /// The dialects that a stream may come in; see `sniff`.
@@ -45,6 +50,20 @@ pub enum Dialect {
     Html,
     /// Bare text.
     Plain,
+}
+
+impl Dialect {
+    /// The word for metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAiChunk => "openai_chunk",
+            Self::DataStream => "data_stream",
+            Self::UiMessage => "ui_message",
+            Self::Json => "json",
+            Self::Html => "html",
+            Self::Plain => "plain",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -70,6 +89,16 @@ impl Decoder {
         Self::default()
     }
 
+    /// The same, where the response header has named the session: no event can name another one.
+    #[must_use]
+    pub fn knowing(session: Option<&ChatSessionId>) -> Self {
+        let mut decoder = Self::new();
+        if let Some(session) = session {
+            decoder.termination.know(session.clone());
+        }
+        decoder
+    }
+
     /// Takes the next bytes and appends the events that they complete.
     pub fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
         let State::Sniffing(sniffer) = &mut self.state else {
@@ -85,7 +114,7 @@ impl Decoder {
 
     /// Says that the body has ended; appends the last events, a [`Event::Failure`] if no end was seen.
     pub fn finish(&mut self, events: &mut Vec<Event>) {
-        let mut out = self.ledger.outlet(events);
+        let mut out = self.termination.outlet(events);
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Sniffing(sniffer) => {
                 let commented = sniffer.commented();
@@ -111,11 +140,17 @@ impl Decoder {
         }
     }
 
-    /// Says that nobody waits any longer for what may follow an [`Event::Closing`]: the answer was complete, so
-    /// this is its end. Without a `Closing` (or with text after it) it is the same as [`Decoder::finish`].
+    /// Whether the answer is complete as far as it shows, and no tool of the app's is at work: only then may a long
+    /// silence stand for the dialect's end.
+    pub fn is_finishing(&self) -> bool {
+        self.termination.is_finishing()
+    }
+
+    /// Says that there was a long silence. If [`is_finishing`](Self::is_finishing), the answer ends here; else this is
+    /// the same as [`Decoder::finish`].
     pub fn finish_early(&mut self, events: &mut Vec<Event>) {
-        if self.ledger.closing() {
-            self.ledger.outlet(events).finish();
+        if self.is_finishing() {
+            self.termination.outlet(events).finish();
             self.state = State::Ended;
         } else {
             self.finish(events);
@@ -129,7 +164,17 @@ impl Decoder {
 
     /// How many malformed lines were skipped.
     pub fn skipped(&self) -> u32 {
-        self.ledger.skipped()
+        self.termination.skipped()
+    }
+
+    /// How many events or lines were too long to be held, and were read past: tool outputs, files, metadata.
+    pub fn oversized(&self) -> u32 {
+        self.termination.oversized()
+    }
+
+    /// Finish words that nobody knows.
+    pub fn unknown_words(&self) -> &UnknownWords {
+        self.termination.unknown_words()
     }
 
     fn begin(&mut self, form: sniff::Form, events: &mut Vec<Event>) {
@@ -141,7 +186,7 @@ impl Decoder {
             sniff::Form::Json => (Some(Dialect::Json), State::Json(plain::JsonBody::default())),
             sniff::Form::Plain => (Some(Dialect::Plain), State::Plain(plain::PlainText::default())),
             sniff::Form::Html => {
-                self.ledger.outlet(events).fail(Failure::Html);
+                self.termination.outlet(events).fail(Failure::Html);
                 (Some(Dialect::Html), State::Ended)
             }
         };
@@ -150,7 +195,7 @@ impl Decoder {
     }
 
     fn feed(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
-        let mut out = self.ledger.outlet(events);
+        let mut out = self.termination.outlet(events);
         match &mut self.state {
             State::EventStream(stream) => {
                 stream.push(bytes, &mut out);
@@ -161,14 +206,14 @@ impl Decoder {
             State::Plain(text) => text.push(bytes, &mut out),
             State::Sniffing(_) | State::Ended => {}
         }
-        if self.ledger.failed() {
+        if self.termination.failed() {
             self.state = State::Ended;
         }
     }
 }
 
 /// A line that is not of the stream's grammar: skipped, unless it is the error object of a server that broke.
-fn stray(line: &[u8], out: &mut ledger::Outlet<'_>) {
+fn stray(line: &[u8], out: &mut termination::Outlet<'_>) {
     let value = line.starts_with(b"{").then(|| json::value(line)).flatten();
     match value.as_ref().and_then(error::reported) {
         Some(error) => out.fail(Failure::Api(error)),

@@ -5,19 +5,20 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::chipp::json::{self, Text};
+use crate::chipp::metadata::Place;
 use crate::chipp::reply::{is_first, said};
-use crate::chipp::stream::ledger::Outlet;
+use crate::chipp::stream::termination::Outlet;
 use crate::chipp::{Failure, error, metadata};
 
-/// Reads the data of one event.
-pub(super) fn event(data: &[u8], out: &mut Outlet<'_>) {
+/// Reads the data of one event, which may be what is small in one that was too long to be held.
+pub(super) fn event(data: &[u8], is_skimmed: bool, out: &mut Outlet<'_>) {
     if let Ok(chunk) = serde_json::from_slice::<Ordinary<'_>>(data)
         && !chunk.has_more()
     {
         return chunk.tell(out);
     }
     match json::value(data).filter(Value::is_object) {
-        Some(value) => any_chunk(&value, out),
+        Some(value) => any_chunk(&value, is_skimmed, out),
         None => out.skip(),
     }
 }
@@ -67,27 +68,28 @@ impl Ordinary<'_> {
     }
 
     fn tell(self, out: &mut Outlet<'_>) {
+        out.known();
         if let Some(Text(id)) = self.chat_session_id.or(self.session_id) {
-            out.session_text(&id);
+            out.session_text(Place::TopLevel, &id);
         }
         let [Choice { index, delta, finish_reason }] = self.choices;
         if index != 0 {
             return;
         }
-        if [&delta.reasoning, &delta.reasoning_content, &delta.tool_calls].into_iter().any(Option::is_some) {
-            out.activity();
-        }
-        if let Some(Text(text)) = delta.content {
+        let Delta { content, reasoning, reasoning_content, tool_calls } = delta;
+        work(reasoning.or(reasoning_content).is_some(), tool_calls.is_some(), out);
+        if let Some(Text(text)) = content {
             out.text(text);
         }
         if let Some(Text(reason)) = finish_reason {
-            closing(&reason, out);
+            out.finish_word(&reason);
         }
     }
 }
 
 /// Any chunk, whatever else it carries.
-fn any_chunk(value: &Value, out: &mut Outlet<'_>) {
+fn any_chunk(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
+    out.known();
     out.session(metadata::session_in(value));
     out.usage(metadata::usage_in(value));
     if let Some(error) = error::reported(value) {
@@ -95,25 +97,31 @@ fn any_chunk(value: &Value, out: &mut Outlet<'_>) {
     }
     let choices = value.get("choices").and_then(Value::as_array);
     let Some(choice) = choices.and_then(|choices| choices.iter().find(|choice| is_first(choice))) else {
+        if is_skimmed && choices.is_none() {
+            // The choices were left out as a whole, and the text with them.
+            out.fail(Failure::TooLarge);
+        }
         return;
     };
     let delta = choice.get("delta").or_else(|| choice.get("message"));
-    let works = |key: &&str| delta.and_then(|delta| delta.get(*key)).is_some_and(|work| !work.is_null());
-    if ["reasoning", "reasoning_content", "tool_calls"].iter().any(works) {
-        out.activity();
-    }
+    let has = |key: &str| delta.and_then(|delta| delta.get(key)).is_some_and(|work| !work.is_null());
+    work(has("reasoning") || has("reasoning_content"), has("tool_calls"), out);
     if let Some(delta) = delta {
+        if is_skimmed && delta.get("content").is_some_and(Value::is_object) {
+            return out.fail(Failure::TooLarge);
+        }
         out.text(said(delta));
     }
     if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
-        closing(reason, out);
+        out.finish_word(reason);
     }
 }
 
-/// A step that ends for the app's own tools is followed by the next one; only the last one ends the answer.
-fn closing(reason: &str, out: &mut Outlet<'_>) {
-    match reason {
-        "tool_calls" | "tool-calls" | "function_call" => out.activity(),
-        _ => out.closing(reason),
+/// Reasoning, and calls of tools. This dialect shows no results of calls: they run until there is text again.
+fn work(is_reasoning: bool, is_calling: bool, out: &mut Outlet<'_>) {
+    if is_calling {
+        out.tool_call("");
+    } else if is_reasoning {
+        out.work();
     }
 }

@@ -1,6 +1,7 @@
 //! What may come in a stream's place: a JSON reply or error, or bare text.
 
-use crate::chipp::stream::ledger::Outlet;
+use crate::chipp::metadata::Place;
+use crate::chipp::stream::termination::Outlet;
 use crate::chipp::{Failure, Reply};
 
 /// Longest body that is not a stream, in bytes.
@@ -24,7 +25,8 @@ impl JsonBody {
     pub(super) fn finish(&self, out: &mut Outlet<'_>) {
         match Reply::parse(&self.body) {
             Ok(reply) => {
-                out.session(reply.session);
+                out.session(reply.session.map(|id| (Place::TopLevel, id)));
+                out.unknown_words(reply.unknown_words);
                 out.text(reply.text);
                 out.usage(reply.usage);
                 out.finish_with(reply.finish);

@@ -7,18 +7,19 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::chipp::json::{self, Text};
-use crate::chipp::stream::ledger::Outlet;
+use crate::chipp::metadata::Place;
+use crate::chipp::stream::termination::Outlet;
 use crate::chipp::{Failure, error, metadata};
 
-/// Reads the data of one event.
-pub(super) fn event(data: &[u8], out: &mut Outlet<'_>) {
+/// Reads the data of one event, which may be what is small in one that was too long to be held.
+pub(super) fn event(data: &[u8], is_skimmed: bool, out: &mut Outlet<'_>) {
     if let Ok(event) = serde_json::from_slice::<Ordinary<'_>>(data)
         && event.tell(out)
     {
         return;
     }
     match json::value(data) {
-        Some(value) => any_event(&value, out),
+        Some(value) => any_event(&value, is_skimmed, out),
         None => out.skip(),
     }
 }
@@ -35,6 +36,9 @@ struct Ordinary<'a> {
     chat_session_id: Option<Text<'a>>,
     #[serde(borrow)]
     session_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    tool_call_id: Option<Text<'a>>,
+    preliminary: Option<bool>,
     usage: Option<IgnoredAny>,
     total_usage: Option<IgnoredAny>,
     message_metadata: Option<IgnoredAny>,
@@ -58,77 +62,135 @@ impl Ordinary<'_> {
             return false;
         }
         let meaning = meaning(&self.kind);
-        if !matches!(meaning, Meaning::Text | Meaning::Work | Meaning::Frame) {
-            return false;
-        }
         let text = match (meaning, self.delta) {
-            (Meaning::Text, None) => return false,
-            (Meaning::Text, delta) => delta,
+            (Meaning::Text, Some(Text(delta))) => Some(delta),
+            (Meaning::Text | Meaning::Slow | Meaning::Unknown, _) => return false,
             _ => None,
         };
         if let Some(Text(id)) = self.chat_session_id.or(self.session_id) {
-            out.session_text(&id);
+            out.session_text(place(&self.kind), &id);
         }
-        match (meaning, text) {
-            (_, Some(Text(text))) => out.text(text),
-            (Meaning::Work, None) => out.activity(),
-            _ => {}
+        let call = self.tool_call_id.as_ref().map_or("", |Text(id)| id);
+        match text {
+            Some(text) => out.text(text),
+            None => act(meaning, call, self.preliminary == Some(true), out),
         }
         true
     }
 }
 
+/// Where a key at the top of an event of this type stands.
+fn place(kind: &str) -> Place {
+    if kind == "start" { Place::Start } else { Place::TopLevel }
+}
+
 /// What a type of event is to an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
+    /// Text of the answer; also in the backend's raw form.
     Text,
-    /// Tools, reasoning, sources, files: the app is at work.
+    /// The answer's text begins or ends, or the model reasons: the run continues.
     Work,
-    /// It marks a place, or carries metadata.
+    /// A tool of the app's is called.
+    Call,
+    /// It has ended, well or not.
+    Result,
+    /// A step begins or ends.
+    Step,
+    /// What the step has said is void.
+    Reset,
+    /// The app shows or notes something that is not text.
+    Aside,
+    /// It frames the reply, or carries metadata.
     Frame,
-    Finish,
-    Error,
-    Abort,
+    /// What is read in full: ends and errors.
+    Slow,
     /// Of a later version: so probably work.
     Unknown,
 }
 
+/// The types of the AI SDK 5 to 7, and of Chipp's own.
 fn meaning(kind: &str) -> Meaning {
     match kind {
-        "text-delta" => Meaning::Text,
-        "start" | "start-step" | "text-start" | "text-end" | "finish-step" | "message-metadata" => {
-            Meaning::Frame
+        "text-delta" | "text" => Meaning::Text,
+        "text-start" | "text-end" => Meaning::Work,
+        "start-step" | "finish-step" => Meaning::Step,
+        "reset-step" => Meaning::Reset,
+        "start" | "message-metadata" => Meaning::Frame,
+        "finish" | "done" | "error" | "abort" => Meaning::Slow,
+        "tool-input-start" | "tool-input-delta" | "tool-input-available" => Meaning::Call,
+        "tool-output-available" | "tool-output-error" | "tool-output-denied" | "tool-input-error" => {
+            Meaning::Result
         }
-        "finish" => Meaning::Finish,
-        "error" => Meaning::Error,
-        "abort" => Meaning::Abort,
-        "file" => Meaning::Work,
-        _ if ["reasoning", "tool-", "source-", "data-"].iter().any(|prefix| kind.starts_with(prefix)) => {
-            Meaning::Work
-        }
+        // A message of the user's is never a part of the answer.
+        "file" | "custom" | "steering-message" | "audio-transcribed" | "audio-url" => Meaning::Aside,
+        _ if kind.starts_with("reasoning") || kind.starts_with("tool-") => Meaning::Work,
+        _ if kind.starts_with("source-") || kind.starts_with("data-") => Meaning::Aside,
         _ => Meaning::Unknown,
     }
 }
 
-/// Any event, whatever else it carries.
-fn any_event(value: &Value, out: &mut Outlet<'_>) {
-    out.session(metadata::session_in(value));
-    out.usage(metadata::usage_in(value));
-    let text = |key: &str| value.get(key).and_then(Value::as_str);
-    match text("type").map_or(Meaning::Unknown, meaning) {
-        Meaning::Text => match text("delta") {
-            Some(delta) => out.text(delta),
-            None => out.skip(),
-        },
-        Meaning::Work => out.activity(),
-        Meaning::Frame => {}
-        Meaning::Finish => out.closing(text("finishReason").unwrap_or_default()),
-        Meaning::Error => out.fail(Failure::Api(error::classify_value(value))),
-        Meaning::Abort => out.fail(Failure::Aborted),
-        Meaning::Unknown => match error::reported(value) {
-            Some(error) => out.fail(Failure::Api(error)),
-            None if value.is_object() => out.activity(),
-            None => out.skip(),
-        },
+/// What an event does that says nothing more than its type.
+fn act(meaning: Meaning, call: &str, is_preliminary: bool, out: &mut Outlet<'_>) {
+    match meaning {
+        Meaning::Work => out.work(),
+        Meaning::Call => out.tool_call(call),
+        // More of the output is to come.
+        Meaning::Result if is_preliminary => out.work(),
+        Meaning::Result => out.tool_result(call),
+        Meaning::Step => out.step(),
+        Meaning::Reset => out.reset_step(),
+        Meaning::Aside => {
+            out.known();
+            out.sign_of_life();
+        }
+        Meaning::Frame => out.known(),
+        Meaning::Text | Meaning::Slow | Meaning::Unknown => {}
     }
+}
+
+/// Any event, whatever else it carries.
+fn any_event(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    let kind = text("type").unwrap_or_default();
+    name_session(kind, value, out);
+    out.usage(metadata::usage_in(value));
+    match (meaning(kind), kind) {
+        (Meaning::Text, _) => match text("delta") {
+            Some(delta) => out.text(delta),
+            None if is_skimmed => out.fail(Failure::TooLarge),
+            None => out.skip(),
+        },
+        (Meaning::Slow, "error") => out.fail(Failure::Api(error::classify_value(value))),
+        (Meaning::Slow, "abort") => out.fail(Failure::Aborted),
+        (Meaning::Slow, kind) => {
+            out.finish_word(text("finishReason").unwrap_or_default());
+            // The raw form has no other end.
+            if kind == "done" && out.has_ended_well() {
+                out.end_mark();
+            }
+        }
+        (Meaning::Unknown, _) => match error::reported(value) {
+            Some(error) => out.fail(Failure::Api(error)),
+            None if value.is_object() => out.unknown(),
+            None => out.skip(),
+        },
+        (meaning, _) => {
+            let is_preliminary = value.get("preliminary") == Some(&Value::Bool(true));
+            act(meaning, text("toolCallId").unwrap_or_default(), is_preliminary, out);
+        }
+    }
+}
+
+/// The session that an event names. Of data parts, which tools may write, only one that is called a session's is asked.
+fn name_session(kind: &str, value: &Value, out: &mut Outlet<'_>) {
+    let found = metadata::session_in(value).map(|(found, id)| match found {
+        Place::TopLevel => (place(kind), id),
+        found => (found, id),
+    });
+    let of_data = || {
+        let data = value.get("data").filter(|_| matches!(kind, "data-session" | "data-chat-session"))?;
+        metadata::session_within(data).map(|id| (Place::Metadata, id))
+    };
+    out.session(found.or_else(of_data));
 }

@@ -207,7 +207,18 @@ impl Error {
         .should_retry(false)
     }
 
-    /// 500: a defect of the proxy.
+    /// 409: a person has taken the conversation over. The message was delivered to them: a repeat would deliver it twice.
+    pub fn human_takeover() -> Self {
+        Self::new(
+            409,
+            ErrorType::InvalidRequest,
+            Some("human_takeover"),
+            "A person has taken over this conversation. Your message was delivered to them, and the model does not answer it. Please do not send it again.",
+        )
+        .should_retry(false)
+    }
+
+    /// 500: a defect of the proxy. How far the request had come is not known.
     pub fn internal() -> Self {
         Self::new(
             500,
@@ -215,6 +226,7 @@ impl Error {
             Some("internal_error"),
             "The server had an error while processing your request. Sorry about that!",
         )
+        .should_retry(false)
     }
 
     /// 502: the upstream failed, or its answer cannot be read.
@@ -224,6 +236,26 @@ impl Error {
             ErrorType::Api,
             Some("upstream_error"),
             "The model could not answer: the upstream service failed.",
+        )
+    }
+
+    /// 502: a stream of nothing but events of types that nobody knows.
+    pub fn unrecognized_answer() -> Self {
+        Self::new(
+            502,
+            ErrorType::Api,
+            Some("upstream_error"),
+            "The model could not answer: the upstream sent a stream without any event that this server knows.",
+        )
+    }
+
+    /// 502: the upstream took back what it had said, and that had gone out already.
+    pub fn answer_withdrawn() -> Self {
+        Self::new(
+            502,
+            ErrorType::Api,
+            Some("answer_withdrawn"),
+            "The model withdrew what it had said so far and began again: the answer up to here is void.",
         )
     }
 

@@ -1,0 +1,253 @@
+//! JSON that is too long to be held: what is small in it is kept, the rest is read past. Flat in memory.
+//!
+//! Tool outputs, files and metadata of many megabytes are events like others: their type, ids and words still matter.
+//! A long string, and a member of the top object that is large as a whole, becomes `{}`.
+
+/// Longest string that is kept, in bytes with its escapes and quotes.
+const MAX_STRING_BYTES: usize = 64 * 1024;
+/// Most bytes that are kept before members of the top object are left out. Twice as much gives up.
+const MAX_KEPT_BYTES: usize = 256 * 1024;
+/// In place of what is left out.
+const LEFT_OUT: &[u8] = b"{}";
+
+/// Reads one JSON document in any portions.
+#[derive(Debug, Default)]
+pub(super) struct Skimmer {
+    kept: Vec<u8>,
+    /// Levels of objects and arrays around the next byte.
+    depth: usize,
+    /// Where the member of the top object (or the item of the top array) that is being read begins in `kept`.
+    member: usize,
+    mode: Mode,
+    /// In a string: whether the next byte is escaped.
+    is_escaped: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mode {
+    #[default]
+    Between,
+    /// In a string that begins at this place in `kept`.
+    String { start: usize },
+    /// In a string that is left out.
+    LongString,
+    /// In a member that is left out; whether within a string of it.
+    LargeMember { in_string: bool },
+    /// So much that is small that not even that can be kept.
+    GivenUp,
+}
+
+impl Skimmer {
+    /// Takes the next bytes.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let taken = match self.mode {
+                Mode::Between => self.between(rest),
+                Mode::String { start } => self.string(start, rest),
+                Mode::LongString => self.left_out_string(rest, Mode::Between),
+                Mode::LargeMember { in_string: true } => {
+                    self.left_out_string(rest, Mode::LargeMember { in_string: false })
+                }
+                Mode::LargeMember { in_string: false } => self.large_member(rest),
+                Mode::GivenUp => return,
+            };
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+    }
+
+    /// What was kept; nothing if it was given up.
+    pub(super) fn into_kept(self) -> Vec<u8> {
+        if self.mode == Mode::GivenUp { Vec::new() } else { self.kept }
+    }
+
+    /// One byte outside of strings.
+    fn between(&mut self, rest: &[u8]) -> usize {
+        let Some(&byte) = rest.first() else { return 0 };
+        match byte {
+            _ if byte.is_ascii_whitespace() => return 1,
+            b'"' => self.mode = Mode::String { start: self.kept.len() },
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        self.kept.push(byte);
+        if self.depth == 1 && matches!(byte, b'{' | b'[' | b',' | b':') {
+            self.member = self.kept.len();
+        } else if self.kept.len() > MAX_KEPT_BYTES && self.depth > 0 && self.mode == Mode::Between {
+            self.leave_member_out(byte);
+        }
+        if self.kept.len() > 2 * MAX_KEPT_BYTES {
+            self.mode = Mode::GivenUp;
+        }
+        1
+    }
+
+    /// The member of which `byte` is the last byte so far is too large.
+    fn leave_member_out(&mut self, byte: u8) {
+        self.kept.truncate(self.member);
+        self.kept.extend_from_slice(LEFT_OUT);
+        let has_ended = self.depth == 1 && matches!(byte, b'}' | b']');
+        self.mode = if has_ended { Mode::Between } else { Mode::LargeMember { in_string: false } };
+    }
+
+    /// A string that is kept if it is not too long.
+    fn string(&mut self, start: usize, rest: &[u8]) -> usize {
+        let (taken, has_ended) = self.through_string(rest);
+        self.kept.extend_from_slice(rest.get(..taken).unwrap_or_default());
+        if has_ended {
+            self.mode = Mode::Between;
+        }
+        if self.kept.len() - start > MAX_STRING_BYTES {
+            self.kept.truncate(start);
+            self.kept.shrink_to(2 * MAX_KEPT_BYTES);
+            self.kept.extend_from_slice(LEFT_OUT);
+            self.mode = if has_ended { Mode::Between } else { Mode::LongString };
+        }
+        taken
+    }
+
+    fn left_out_string(&mut self, rest: &[u8], after: Mode) -> usize {
+        let (taken, has_ended) = self.through_string(rest);
+        if has_ended {
+            self.mode = after;
+        }
+        taken
+    }
+
+    /// How many bytes belong to the string, and whether its closing quote is the last of them.
+    fn through_string(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let mut at = usize::from(std::mem::take(&mut self.is_escaped));
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            match memchr::memchr2(b'"', b'\\', rest) {
+                None => return (bytes.len(), false),
+                Some(found) if rest.get(found) == Some(&b'"') => return (at + found + 1, true),
+                Some(found) => at += found + 2,
+            }
+            if at > bytes.len() {
+                self.is_escaped = true;
+                return (bytes.len(), false);
+            }
+        }
+    }
+
+    /// What is outside of strings in a member that is left out.
+    fn large_member(&mut self, rest: &[u8]) -> usize {
+        for (at, byte) in rest.iter().enumerate() {
+            match byte {
+                b'"' => {
+                    self.mode = Mode::LargeMember { in_string: true };
+                    return at + 1;
+                }
+                b'{' | b'[' => self.depth += 1,
+                b',' | b'}' | b']' if self.depth <= 1 => {
+                    self.mode = Mode::Between;
+                    return at;
+                }
+                b'}' | b']' => {
+                    self.depth -= 1;
+                    if self.depth == 1 {
+                        self.mode = Mode::Between;
+                        return at + 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        rest.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn skimmed<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+        let mut skimmer = Skimmer::default();
+        portions.into_iter().for_each(|portion| skimmer.push(portion));
+        skimmer.into_kept()
+    }
+
+    fn value(document: &Value) -> Value {
+        serde_json::from_slice(&skimmed([document.to_string().as_bytes()])).unwrap()
+    }
+
+    #[test]
+    fn what_is_small_is_kept_as_it_is() {
+        let document =
+            json!({"type": "a\"b\\", "n": [1, -2.5e3, true, null, {"x": []}], "text": "\u{1f980}"});
+        assert_eq!(value(&document), document);
+        assert_eq!(value(&json!("text")), json!("text"));
+        assert_eq!(value(&json!([[1], {"a": "b"}])), json!([[1], {"a": "b"}]));
+    }
+
+    #[test]
+    fn what_is_large_is_left_out_wherever_it_stands() {
+        let long = "x\\\"".repeat(MAX_STRING_BYTES);
+        let many = vec![json!({"row": [1, "y}"]}); MAX_KEPT_BYTES / 8];
+        for (large, left) in [
+            (json!(long), json!({})),
+            (json!(many), json!({})),
+            (json!({"many": many, "after": long}), json!({})),
+            (json!({"long": long, "small": [1]}), json!({"long": {}, "small": [1]})),
+        ] {
+            let document = json!({"output": large, "type": "tool-output-available", "toolCallId": "1"});
+            let expected = json!({"output": left, "type": "tool-output-available", "toolCallId": "1"});
+            assert_eq!(value(&document), expected);
+            let nested = value(&json!([{"a": 1}, large, {"b": 2}]));
+            assert_eq!((&nested[0], &nested[2]), (&json!({"a": 1}), &json!({"b": 2})));
+        }
+        let digits = [b"{\"n\":".as_slice(), &b"1".repeat(2 * MAX_KEPT_BYTES), b",\"a\":1}"].concat();
+        assert_eq!(skimmed([digits.as_slice()]), b"{\"n\":{},\"a\":1}");
+    }
+
+    #[test]
+    fn memory_is_flat_and_nonsense_is_given_up() {
+        let members = "\"a\":\"b\",".repeat(MAX_KEPT_BYTES);
+        assert_eq!(skimmed([b"{".as_slice(), members.as_bytes()]), b"");
+        let mut skimmer = Skimmer::default();
+        let portion = ["\"", &"z".repeat(1 << 20), "\","].concat();
+        skimmer.push(b"[");
+        for _ in 0..32 {
+            skimmer.push(portion.as_bytes());
+            assert!(skimmer.kept.capacity() <= 4 * MAX_KEPT_BYTES + portion.len());
+        }
+        assert!(skimmer.kept.len() < 200);
+        for nonsense in ["}}}]]\"", "\"\\", ",,,:::", "}{\"a\""] {
+            skimmed([nonsense.as_bytes()]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn portions_do_not_matter(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    Just("{".to_owned()), Just("}".to_owned()), Just("[".to_owned()), Just("]".to_owned()),
+                    Just(",".to_owned()), Just(":".to_owned()), Just("\"".to_owned()), Just("\\".to_owned()),
+                    Just("a".repeat(70_000)), Just("1 ".repeat(200_000)), "[a-c\"\\\\]{0,9}",
+                ],
+                0..24,
+            ),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let text = parts.concat();
+            let mut places: Vec<_> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
+            places.sort_unstable();
+            let mut portions = Vec::new();
+            let mut rest = text.as_bytes();
+            let mut from = 0;
+            for place in places {
+                let (head, tail) = rest.split_at(place - from);
+                portions.push(head);
+                (rest, from) = (tail, place);
+            }
+            portions.push(rest);
+            prop_assert_eq!(skimmed(portions), skimmed([text.as_bytes()]));
+        }
+    }
+}
