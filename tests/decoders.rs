@@ -218,7 +218,10 @@ const MOMENTS: [(&str, bool); 14] = [
     ("data: {\"type\":\"finish\"}\n\n", true),
     ("data: {\"type\":\"finish\",\"finishReason\":\"tool_calls\"}\n\n", false),
     ("data: {\"type\":\"finish\",\"finishReason\":\"wibble\"}\n\n", false),
-    ("data: {\"type\":\"tool-input-available\",\"toolCallId\":\"1\"}\n\ndata: {\"type\":\"finish\"}\n\n", false),
+    (
+        "data: {\"type\":\"tool-input-available\",\"toolCallId\":\"1\"}\n\ndata: {\"type\":\"finish\"}\n\n",
+        false,
+    ),
     (
         "data: {\"type\":\"tool-input-available\",\"toolCallId\":\"1\"}\n\ndata: {\"type\":\"finish\",\"finishReason\":\"stop\"}\n\n\
          data: {\"type\":\"tool-output-available\",\"toolCallId\":\"1\",\"preliminary\":true}\n\ndata: {\"type\":\"finish\"}\n\n",
@@ -270,8 +273,10 @@ fn an_early_end_of_an_open_answer_is_a_cut() {
 
 #[test]
 fn text_that_cannot_be_held_fails() {
-    let event = ["data: {\"type\":\"text-delta\",\"delta\":\"", &"x".repeat(MAX_LINE_BYTES), "\"}\n\n"].concat();
-    let chunk = ["data: {\"choices\":[{\"delta\":{\"content\":\"", &"x".repeat(MAX_LINE_BYTES), "\"}}]}\n\n"].concat();
+    let event =
+        ["data: {\"type\":\"text-delta\",\"delta\":\"", &"x".repeat(MAX_LINE_BYTES), "\"}\n\n"].concat();
+    let chunk = ["data: {\"choices\":[{\"delta\":{\"content\":\"", &"x".repeat(MAX_LINE_BYTES), "\"}}]}\n\n"]
+        .concat();
     let parts = ["data: {\"choices\":[", &"{\"delta\":{}},".repeat(100_000), "{}]}\n\n"].concat();
     for body in [
         ["0:\"", &"x".repeat(MAX_LINE_BYTES)].concat(),
@@ -300,10 +305,16 @@ fn what_is_too_long_and_holds_no_text_is_read_past() {
     let done = "data: [DONE]\n\n";
     let session = "data: {\"type\":\"start\",\"sessionId\":\"s\"}\n\n";
     for large in [
-        format!("data: {{\"output\":\"{large}\",\"type\":\"tool-output-available\",\"toolCallId\":\"1\"}}\n\n"),
+        format!(
+            "data: {{\"output\":\"{large}\",\"type\":\"tool-output-available\",\"toolCallId\":\"1\"}}\n\n"
+        ),
         format!("data: {{\"type\":\"file\",\"url\":\"data:image/png;base64,{large}\"}}\r\n\r\n"),
-        format!("data: {{\"type\":\"message-metadata\",\"messageMetadata\":{{\"annotations\":[\"{large}\"]}}}}\n\n"),
-        format!("data: {{\"type\":\"tool-output-available\",\"toolCallId\":\"1\",\"output\":[\n{lines}data: 1]}}\n\n"),
+        format!(
+            "data: {{\"type\":\"message-metadata\",\"messageMetadata\":{{\"annotations\":[\"{large}\"]}}}}\n\n"
+        ),
+        format!(
+            "data: {{\"type\":\"tool-output-available\",\"toolCallId\":\"1\",\"output\":[\n{lines}data: 1]}}\n\n"
+        ),
     ] {
         for body in [
             [session, text, &large, text, finish, done].concat(),
@@ -319,7 +330,10 @@ fn what_is_too_long_and_holds_no_text_is_read_past() {
         }
     }
     for (body, dialect) in [
-        (format!("0:\"a\"\na:{{\"toolCallId\":\"1\",\"result\":\"{large}\"}}\n0:\"a\"\nd:{{}}\n"), Dialect::DataStream),
+        (
+            format!("0:\"a\"\na:{{\"toolCallId\":\"1\",\"result\":\"{large}\"}}\n0:\"a\"\nd:{{}}\n"),
+            Dialect::DataStream,
+        ),
         (format!("0:\"aa\"\nd:{{}}\n8:[\"{large}\"]\n"), Dialect::DataStream),
         (
             format!(
@@ -330,7 +344,10 @@ fn what_is_too_long_and_holds_no_text_is_read_past() {
         ),
     ] {
         let decoded = decode(body.as_bytes().chunks(70_001));
-        assert_eq!((text_of(&decoded).as_str(), decoded.oversized, decoded.dialect), ("aa", 1, Some(dialect)));
+        assert_eq!(
+            (text_of(&decoded).as_str(), decoded.oversized, decoded.dialect),
+            ("aa", 1, Some(dialect))
+        );
         assert_eq!(decoded.events.last(), Some(&Event::Finish(FinishReason::Stop)));
         assert_eq!(decoded, decode([body.as_bytes()]));
     }

@@ -69,7 +69,7 @@ impl UnknownWords {
 }
 
 /// The words in lower case without punctuation, by meaning. Sources: OpenAI (chat and responses), Anthropic, Google,
-/// Mistral, Cohere, Amazon Bedrock, Hugging Face, Together, DeepSeek, Moonshot and Zhipu, and the AI SDK's own.
+/// Mistral, Cohere, Amazon Bedrock, Hugging Face, Together, `DeepSeek`, Moonshot and Zhipu, and the AI SDK's own.
 const TABLE: &[(FinishWord, &[&str])] = &[
     (
         FinishWord::End(FinishReason::Stop),

@@ -22,6 +22,10 @@ const CONTAINERS: [&str; 3] = ["messageMetadata", "metadata", "annotations"];
 const WITHIN: [&str; 7] =
     ["messageMetadata", "metadata", "annotations", "chat", "chatSession", "session", "message"];
 
+/// Types of a data part that is about the session, and what is entered in one. Tools may write data parts of other types.
+const SESSION_PARTS: [&str; 4] = ["session", "chat-session", "data-session", "data-chat-session"];
+const WITHIN_SESSION_PART: [&str; 2] = ["data", "value"];
+
 /// Keys by which an object is a tool's own record, not an annotation of Chipp's.
 const TOOL_KEYS: [&str; 4] = ["toolName", "toolCallId", "toolInputs", "toolCall"];
 
@@ -52,9 +56,16 @@ pub(super) fn session_in(event: &Value) -> Option<(Place, ChatSessionId)> {
     let event = event.as_object()?;
     let at_top = SESSION_KEYS.iter().find_map(|key| id_at(event, key));
     at_top.map(|id| (Place::TopLevel, id)).or_else(|| {
-        let within = CONTAINERS.iter().find_map(|key| session_within(event.get(*key)?));
+        let containers = CONTAINERS.iter().chain(of_session_part(event));
+        let within = containers.into_iter().find_map(|key| session_within(event.get(*key)?));
         within.map(|id| (Place::Metadata, id))
     })
+}
+
+/// What more is entered if this is a data part about the session.
+fn of_session_part(fields: &Map<String, Value>) -> &'static [&'static str] {
+    let kind = fields.get("type").and_then(Value::as_str);
+    if kind.is_some_and(|kind| SESSION_PARTS.contains(&kind)) { &WITHIN_SESSION_PART } else { &[] }
 }
 
 /// The session that metadata names.
@@ -67,7 +78,8 @@ fn search(value: &Value, key: &str, depth: usize) -> Option<ChatSessionId> {
     match value {
         Value::Array(items) => items.iter().find_map(|item| search(item, key, depth)),
         Value::Object(fields) if !is_of_a_tool(fields) => {
-            let deeper = || WITHIN.iter().find_map(|name| search(fields.get(*name)?, key, depth));
+            let mut names = WITHIN.iter().chain(of_session_part(fields));
+            let deeper = || names.find_map(|name| search(fields.get(*name)?, key, depth));
             id_at(fields, key).or_else(deeper)
         }
         _ => None,
@@ -133,6 +145,8 @@ mod tests {
             ),
             (json!({"metadata": {"sessionId": "other", "chat": {"chatSessionId": "s"}}}), Place::Metadata),
             (json!({"annotations": [{"chatSessionId": "s"}]}), Place::Metadata),
+            (json!({"type": "data-session", "data": {"sessionId": "s"}}), Place::Metadata),
+            (json!({"metadata": [{"type": "session", "value": {"sessionId": "s"}}]}), Place::Metadata),
             (
                 json!({"annotations": [{"toolDebugInfo": {"sessionId": "other"}, "sessionId": "s"}]}),
                 Place::Metadata,
@@ -154,6 +168,7 @@ mod tests {
             json!({"annotations": [{"toolName": "t", "sessionId": "s"}, {"type": "tool-result", "sessionId": "s"}]}),
             json!({"messageMetadata": {"debugInfo": debug, "outputs": own, "toolCall": own}}),
             json!({"data": own}),
+            json!({"type": "data-lookup", "data": own}),
         ] {
             assert_eq!(session_in(&event), None, "{event}");
         }

@@ -272,12 +272,11 @@ impl Live {
                 None => now.strip_prefix(&*self.answer).map(str::to_owned),
             }
         });
-        match heard_anew {
-            Some(rest) => self.speak(&rest, out),
-            None => {
-                let error = self.call.withdrawn();
-                self.fail(error);
-            }
+        if let Some(rest) = heard_anew {
+            self.speak(&rest, out);
+        } else {
+            let error = self.call.withdrawn();
+            self.fail(error);
         }
     }
 

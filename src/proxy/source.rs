@@ -127,3 +127,77 @@ impl Source {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_http::error::PayloadError;
+    use bytes::Bytes;
+    use futures_util::stream::unfold;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::chipp::FinishReason;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const TEXT: &str = "data: {\"type\":\"text-delta\",\"delta\":\"a\"}\n\n";
+    const CALL: &str = "data: {\"type\":\"tool-input-available\",\"toolCallId\":\"1\"}\n\n";
+    const RESULT: &str = "data: {\"type\":\"tool-output-available\",\"toolCallId\":\"1\"}\n\n";
+    const FINISH: &str = "data: {\"type\":\"finish\"}\n\n";
+    const TOOLS: &str = "data: {\"type\":\"finish\",\"finishReason\":\"tool_calls\"}\n\n";
+    const METADATA: &str = "data: {\"type\":\"message-metadata\",\"messageMetadata\":{}}\n\n";
+    const DONE: &str = "data: [DONE]\n\n";
+
+    /// Pieces, each after so many seconds of silence; then nothing more for ever.
+    fn source(pieces: &'static [(u64, &'static str)]) -> Source {
+        let stream = unfold(pieces.iter(), |mut pieces| async move {
+            let Some((after, piece)) = pieces.next() else { return std::future::pending().await };
+            sleep(SECOND * u32::try_from(*after).unwrap()).await;
+            Some((Ok::<_, PayloadError>(Bytes::from_static(piece.as_bytes())), pieces))
+        });
+        Source::of(Some(Body::of_pieces(Box::pin(stream))), None)
+    }
+
+    /// The end, after how many seconds it came, and how many comments were due before it.
+    async fn end(pieces: &'static [(u64, &'static str)]) -> (Event, u64, usize) {
+        let mut source = source(pieces);
+        source.comment_every = Some(15 * SECOND);
+        let (started, mut events, mut comments) = (Instant::now(), VecDeque::new(), 0);
+        loop {
+            match source.read(&mut events).await {
+                Read::Events => {}
+                Read::Silence => {
+                    comments += 1;
+                    source.signed();
+                }
+                Read::Broken(broken) => panic!("{broken}"),
+            }
+            let is_end = |event: &&Event| matches!(event, Event::Finish(_) | Event::Failure(_));
+            if let Some(end) = events.iter().find(is_end) {
+                return (end.clone(), started.elapsed().as_secs(), comments);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_the_end_only_when_nothing_is_at_work() {
+        let stop = Event::Finish(FinishReason::Stop);
+        for (pieces, seconds, comments) in [
+            // The end comes by itself.
+            (&[(0, TEXT), (0, FINISH), (4, DONE)][..], 4, 0),
+            // It does not come.
+            (&[(0, TEXT), (0, FINISH)], 5, 0),
+            // Metadata shows that the stream lives.
+            (&[(0, TEXT), (0, FINISH), (4, METADATA), (4, METADATA)], 13, 0),
+            (&[(0, TEXT), (0, FINISH), (4, ": keep-alive\n\n")], 9, 0),
+            // A tool runs for a minute, whatever the word says.
+            (&[(0, TEXT), (0, CALL), (0, TOOLS), (60, RESULT), (1, TEXT), (0, FINISH), (0, DONE)], 61, 4),
+            (&[(0, TEXT), (0, CALL), (0, FINISH), (60, RESULT), (1, TEXT), (0, FINISH), (0, DONE)], 61, 4),
+            // The next round thinks for long.
+            (&[(0, CALL), (0, FINISH), (0, RESULT), (20, TEXT), (0, FINISH)], 25, 1),
+            // A round whose call does not show: its word does.
+            (&[(0, TEXT), (0, TOOLS), (30, TEXT), (0, FINISH)], 35, 2),
+        ] {
+            assert_eq!(end(pieces).await, (stop.clone(), seconds, comments), "{pieces:?}");
+        }
+    }
+}

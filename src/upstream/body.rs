@@ -67,6 +67,14 @@ impl Body {
         Self { payload, framing, idle, deadline, has_ended: false, waiting: None, timer: None }
     }
 
+    /// A chunked body of these pieces, with no deadline worth mentioning.
+    #[cfg(test)]
+    pub(crate) fn of_pieces(pieces: impl Stream<Item = Result<Bytes, PayloadError>> + 'static) -> Self {
+        let hour = Duration::from_secs(3600);
+        let payload: Payload = Payload::Stream { payload: Box::pin(pieces) };
+        Self::new(payload, Framing::Chunked, hour, Instant::now() + hour)
+    }
+
     /// How the body says where it ends.
     pub fn framing(&self) -> Framing {
         self.framing

@@ -155,21 +155,20 @@ fn sum(so_far: Option<u64>, step: Option<u64>) -> Option<u64> {
 /// is the tool's affair.
 fn work(code: u8, json: &[u8], out: &mut Outlet<'_>) {
     #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
     struct Ids<'a> {
-        #[serde(borrow)]
-        chat_session_id: Option<Text<'a>>,
-        #[serde(borrow)]
-        session_id: Option<Text<'a>>,
-        #[serde(borrow)]
-        tool_call_id: Option<Text<'a>>,
+        #[serde(rename = "chatSessionId", borrow)]
+        chat: Option<Text<'a>>,
+        #[serde(rename = "sessionId", borrow)]
+        session: Option<Text<'a>>,
+        #[serde(rename = "toolCallId", borrow)]
+        call: Option<Text<'a>>,
     }
     let mut call = None;
     if let Ok(ids) = serde_json::from_slice::<Ids<'_>>(json) {
-        if let Some(Text(id)) = ids.chat_session_id.or(ids.session_id) {
+        if let Some(Text(id)) = ids.chat.or(ids.session) {
             out.session_text(Place::TopLevel, &id);
         }
-        call = ids.tool_call_id;
+        call = ids.call;
     } else if serde_json::from_slice::<IgnoredAny>(json).is_err() {
         return out.skip();
     }

@@ -27,10 +27,18 @@ pub(super) struct Termination {
     skipped: u32,
     oversized: u32,
     unknown_words: UnknownWords,
-    /// An event has come that the dialect knows.
-    has_known: bool,
-    /// An event has come that it does not know.
-    has_unknown: bool,
+    seen: Seen,
+}
+
+/// What has come so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Seen {
+    #[default]
+    Nothing,
+    /// Only events that nobody knows.
+    Unknown,
+    /// An event that the dialect knows.
+    Known,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,12 +146,14 @@ impl Outlet<'_> {
 
     /// An event that the dialect knows, and that says nothing of where the run is.
     pub(super) fn known(&mut self) {
-        self.state.has_known = true;
+        self.state.seen = Seen::Known;
     }
 
     /// An event of a type that nobody knows: of a later version, so perhaps work.
     pub(super) fn unknown(&mut self) {
-        self.state.has_unknown = true;
+        if self.state.seen == Seen::Nothing {
+            self.state.seen = Seen::Unknown;
+        }
         self.sign_of_life();
     }
 
@@ -218,7 +228,7 @@ impl Outlet<'_> {
 
     /// The reply ended as its dialect says that replies end.
     pub(super) fn finish(&mut self) {
-        if self.state.has_unknown && !self.state.has_known {
+        if self.state.seen == Seen::Unknown {
             self.fail(Failure::Unrecognized);
         } else {
             self.finish_with(self.state.reason.unwrap_or(FinishReason::Stop));
@@ -237,7 +247,7 @@ impl Outlet<'_> {
     pub(super) fn end_of_body(&mut self) {
         if self.state.is_marked {
             self.finish();
-        } else if self.state.has_unknown && !self.state.has_known {
+        } else if self.state.seen == Seen::Unknown {
             self.fail(Failure::Unrecognized);
         } else {
             self.fail(Failure::Cut);

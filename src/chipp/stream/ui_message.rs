@@ -153,7 +153,10 @@ fn act(meaning: Meaning, call: &str, is_preliminary: bool, out: &mut Outlet<'_>)
 fn any_event(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let kind = text("type").unwrap_or_default();
-    name_session(kind, value, out);
+    out.session(metadata::session_in(value).map(|(found, id)| match found {
+        Place::TopLevel => (place(kind), id),
+        found => (found, id),
+    }));
     out.usage(metadata::usage_in(value));
     match (meaning(kind), kind) {
         (Meaning::Text, _) => match text("delta") {
@@ -180,17 +183,4 @@ fn any_event(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
             act(meaning, text("toolCallId").unwrap_or_default(), is_preliminary, out);
         }
     }
-}
-
-/// The session that an event names. Of data parts, which tools may write, only one that is called a session's is asked.
-fn name_session(kind: &str, value: &Value, out: &mut Outlet<'_>) {
-    let found = metadata::session_in(value).map(|(found, id)| match found {
-        Place::TopLevel => (place(kind), id),
-        found => (found, id),
-    });
-    let of_data = || {
-        let data = value.get("data").filter(|_| matches!(kind, "data-session" | "data-chat-session"))?;
-        metadata::session_within(data).map(|id| (Place::Metadata, id))
-    };
-    out.session(found.or_else(of_data));
 }

@@ -1,5 +1,3 @@
-#![expect(clippy::redundant_closure_for_method_calls, reason = "a method of a type with a lifetime is no fn pointer")]
-
 use super::*;
 
 fn written(write: impl FnOnce(&mut Outlet<'_>)) -> Vec<Event> {
