@@ -65,6 +65,7 @@ fn the_table_of_metrics_is_the_programs() {
     metrics.limit_store_failures("take", 1);
     metrics.archive_failures("read", 1);
     metrics.retry("connect");
+    metrics.unknown_finish_words("ui_message", 1);
     metrics.breaker(&alias, "open", 2);
     metrics.certificate_reloaded("renewed");
     metrics.config_kept();

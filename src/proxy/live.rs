@@ -12,17 +12,17 @@ use crate::chipp::{self, Event};
 use crate::ids::ChatSessionId;
 use crate::openai::Error;
 use crate::openai::chat::Called;
-use crate::openai::chunk::{KEEP_ALIVE, pieces};
+use crate::openai::chunk::KEEP_ALIVE;
 use crate::openai::usage::Usage;
 use crate::proxy::call::Call;
 use crate::proxy::exchange::Refused;
-use crate::proxy::failed::Failed;
 use crate::proxy::heard::{Mistaken, ended, spoken, with_ids};
+use crate::proxy::listener::Listener;
+use crate::proxy::opening::{named_in, open};
 use crate::proxy::source::{Read, Source};
 use crate::proxy::writer::Writer;
 use crate::translate::reply::UsageSource;
-use crate::translate::terms::{Problems, Reader, Terms, Verdict};
-use crate::upstream::Accept;
+use crate::translate::terms::{Problems, Verdict};
 
 /// How long the end of the body is waited for when all has been said: its connection can then be used again.
 const LINGER: Duration = Duration::from_millis(20);
@@ -50,17 +50,6 @@ pub(super) struct Live {
     end: Option<End>,
     /// Cancelled when the process may drain no longer.
     drained: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-/// Between what the app says and what the client gets.
-struct Listener {
-    reader: Reader,
-    /// What the app has said so far, cut.
-    said: String,
-    /// The same as the app said it, where it may be cut.
-    uncut: Option<String>,
-    /// What it says before its calls once more, in its second turn: the client has had words already.
-    muted: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,7 +102,7 @@ impl Live {
             end: None,
             drained: Box::pin(token.cancelled_owned()),
         };
-        live.listen(None);
+        live.listen(false);
         if live.listener.is_some() { Box::pin(live.look_ahead()).await } else { Ok(live) }
     }
 
@@ -205,8 +194,8 @@ impl Live {
         match event {
             Event::Text(text) if self.call.cutter.is_idle() => self.hear(&text, out),
             Event::Text(text) => {
-                if let Some(uncut) = self.listener.as_mut().and_then(|listener| listener.uncut.as_mut()) {
-                    uncut.push_str(&text);
+                if let Some(listener) = &mut self.listener {
+                    listener.note_uncut(&text);
                 }
                 let text = self.call.cutter.push(&text);
                 self.hear(&text, out);
@@ -241,39 +230,25 @@ impl Live {
 
     /// The app says more.
     fn hear(&mut self, text: &str, out: &mut Vec<u8>) {
-        let Some(listener) = &mut self.listener else { return self.speak(text, out) };
-        listener.said.push_str(text);
-        let now = listener.reader.push(text);
-        match &mut listener.muted {
-            Some(muted) => muted.push_str(&now),
-            None => self.speak(&now, out),
+        match &mut self.listener {
+            None => self.speak(text, out),
+            Some(listener) => {
+                let now = listener.hear(text);
+                self.speak(&now, out);
+            }
         }
     }
 
     /// The last so many bytes that the app said are void: dropped where they were held back, else nothing can be saved.
     fn withdraw(&mut self, bytes: usize, out: &mut Vec<u8>) {
-        let heard_anew = self.listener.take().and_then(|mut listener| {
-            let mut said = listener.uncut.take().unwrap_or(listener.said);
-            said.truncate(said.len().checked_sub(bytes)?);
-            self.listen(listener.muted);
-            let anew = self.listener.as_mut()?;
-            anew.uncut = anew.uncut.is_some().then(|| said.clone());
-            if !self.call.ask.cutter.is_idle() {
-                self.call.cutter = self.call.ask.cutter.clone();
-                said = self.call.cutter.push(&said);
-            }
-            let now = anew.reader.push(&said);
-            anew.said = said;
-            match &mut anew.muted {
-                Some(muted) => {
-                    *muted = now;
-                    Some(String::new())
-                }
-                None => now.strip_prefix(&*self.answer).map(str::to_owned),
-            }
+        let listener = self.listener.take().zip(self.call.ask.terms.as_ref());
+        let anew = listener.and_then(|(listener, terms)| {
+            self.call.cutter = self.call.ask.cutter.clone();
+            listener.withdraw(bytes, terms, &mut self.call.cutter, &self.answer)
         });
-        if let Some(rest) = heard_anew {
-            self.speak(&rest, out);
+        if let Some((listener, now)) = anew {
+            self.listener = Some(listener);
+            self.speak(&now, out);
         } else {
             let error = self.call.withdrawn();
             self.fail(error);
@@ -281,10 +256,9 @@ impl Live {
     }
 
     /// Begins to listen, where more than text is asked for.
-    fn listen(&mut self, muted: Option<String>) {
-        let uncut = (!self.call.ask.cutter.is_idle()).then(String::new);
-        let reader = self.call.ask.terms.as_ref().map(Terms::reader);
-        self.listener = reader.map(|reader| Listener { reader, said: String::new(), uncut, muted });
+    fn listen(&mut self, is_second: bool) {
+        let is_cut = !self.call.ask.cutter.is_idle();
+        self.listener = self.call.ask.terms.as_ref().map(|terms| Listener::new(terms, is_cut, is_second));
     }
 
     fn speak(&mut self, text: &str, out: &mut Vec<u8>) {
@@ -365,7 +339,7 @@ impl Live {
                 self.source = source;
                 self.source.comment_every = comment_every;
                 self.events = events;
-                self.listen((!self.answer.is_empty()).then(String::new));
+                self.listen(!self.answer.is_empty());
             }
             Err(error) => self.fail(error),
         }
@@ -425,90 +399,6 @@ impl Live {
         // A body that goes on is cut off: the answer was complete.
         let _ = timeout(LINGER, self.source.drain()).await;
         self.phase = Phase::Ended;
-    }
-}
-
-/// Sends the request until an answer shows that it is one, in the session that was meant or in a new one.
-async fn open(call: &mut Call) -> Result<(Source, VecDeque<Event>), Failed> {
-    loop {
-        let reply = call.connect().await?;
-        if call.attempt.accept == Accept::Json {
-            match call.read(reply).await? {
-                Some(answer) => return Ok(as_stream(answer)),
-                None => continue,
-            }
-        }
-        let mut source = Source::new(reply);
-        let mut events = VecDeque::new();
-        let started = Instant::now();
-        let proof = prove(call, &mut source, &mut events).await;
-        call.exchange.waited(started.elapsed());
-        match proof? {
-            Proof::Answers => {
-                fill(call, &source, &mut events).await?;
-                source.comment_every = call.worker.snapshot.config.server.keep_alive_comment;
-                return Ok((source, events));
-            }
-            Proof::Forgotten => call.replay()?,
-        }
-    }
-}
-
-/// A plain reply as the events of a stream.
-fn as_stream(answer: chipp::Reply) -> (Source, VecDeque<Event>) {
-    let mut events: VecDeque<Event> =
-        pieces(&answer.text).map(|piece| Event::Text(piece.to_owned())).collect();
-    events.extend(answer.usage.map(Event::Usage));
-    events.push_back(Event::Finish(answer.finish));
-    (Source::read_already(answer.session), events)
-}
-
-/// The session that was named last.
-fn named_in(events: &VecDeque<Event>) -> Option<&ChatSessionId> {
-    events.iter().rev().find_map(|event| match event {
-        Event::Session(session) => Some(session),
-        _ => None,
-    })
-}
-
-/// An answer that ends before it has said anything may be found elsewhere.
-async fn fill(call: &mut Call, source: &Source, events: &mut VecDeque<Event>) -> Result<(), Failed> {
-    let says = |event: &Event| matches!(event, Event::Text(_));
-    let Some(end) = events.iter().position(|event| matches!(event, Event::Finish(_))) else { return Ok(()) };
-    if events.iter().any(says) {
-        return Ok(());
-    }
-    let named = named_in(events).or(source.named.as_ref()).cloned();
-    if let Some(text) = call.fill(named.as_ref()).await? {
-        events.insert(end, Event::Text(text));
-    }
-    Ok(())
-}
-
-/// What the first events show.
-enum Proof {
-    /// Text, or the end of an answer.
-    Answers,
-    /// Chipp does not know the session any more.
-    Forgotten,
-}
-
-async fn prove(call: &mut Call, source: &mut Source, events: &mut VecDeque<Event>) -> Result<Proof, Failed> {
-    let mut seen = 0;
-    loop {
-        for event in events.iter().skip(seen) {
-            match event {
-                Event::Text(_) | Event::Finish(_) => return Ok(Proof::Answers),
-                Event::Session(session) if call.is_forgotten(Some(session)) => return Ok(Proof::Forgotten),
-                Event::Failure(failure) if call.is_lost_session(failure) => return Ok(Proof::Forgotten),
-                Event::Failure(failure) => return Err(call.failure(failure)),
-                Event::Session(_) | Event::Usage(_) | Event::Activity | Event::Withdrawn(_) => {}
-            }
-        }
-        seen = events.len();
-        if let Read::Broken(broken) = source.read(events).await {
-            return Err(call.broken(broken));
-        }
     }
 }
 

@@ -100,7 +100,7 @@ fn upstream_error() -> Saw {
 }
 
 impl Saw {
-    /// The SDK is told not to try again: the proxy has.
+    /// The SDK is told not to try again: the proxy has, or the app may have carried the request out.
     fn tried(self) -> Self {
         Self { should_retry: "false", ..self }
     }
@@ -139,22 +139,22 @@ faults! {
     a_429_whose_wait_is_short: later("once-429").takes(Duration::from_secs(1)) => answer("continued"), vec![ONE, ONE];
     a_429_without_a_wait: later("rate-429-bare") => error(429, "rate_limit_exceeded").tried().untouched(), vec![ONE, ONE];
     a_429_whose_wait_is_long: later("rate-429-hour") => error(429, "rate_limit_exceeded").wait("3600").untouched(), vec![ONE];
-    nothing_if_attempts_are_one: later("once-503").on("attempts: 1, ") => upstream_error(), vec![ONE];
+    nothing_if_attempts_are_one: later("once-503").on("attempts: 1, ") => upstream_error().tried(), vec![ONE];
     three_attempts: later("unavailable-503").on("attempts: 3, ") => upstream_error().tried(), vec![ONE, ALL, ALL];
-    a_503_that_is_not_named: later("once-503").on("on: [connect], ") => upstream_error(), vec![ONE];
+    a_503_that_is_not_named: later("once-503").on("on: [connect], ") => upstream_error().tried(), vec![ONE];
 
     // Not by default, since the app may have done its work.
-    a_500: later("once-500") => upstream_error(), vec![ONE];
+    a_500: later("once-500") => upstream_error().tried(), vec![ONE];
     a_500_that_is_named: later("once-500").on(ANY) => answer("replayed"), vec![ONE, ALL];
     a_500_after_its_work: later("error-500-after-store").on(ANY) => upstream_error().tried(), vec![ONE, ALL];
-    a_502_page: later("html-502") => upstream_error(), vec![ONE];
-    a_reset: later("once-reset") => upstream_error(), vec![ONE];
+    a_502_page: later("html-502") => upstream_error().tried(), vec![ONE];
+    a_reset: later("once-reset") => upstream_error().tried(), vec![ONE];
     a_reset_that_is_named: later("once-reset").on(ANY) => answer("replayed"), vec![ONE, ALL];
     a_reset_after_its_work: later("reset-after-store").on(ANY) => upstream_error().tried(), vec![ONE, ALL];
-    silence: later("silent").impatient() => error(504, "upstream_timeout"), vec![ONE];
+    silence: later("silent").impatient() => error(504, "upstream_timeout").tried(), vec![ONE];
     silence_that_is_named: later("silent").impatient().on(ANY) => error(504, "upstream_timeout").tried(), vec![ONE, ALL];
-    an_interim_head: later("interim-103") => upstream_error(), vec![ONE];
-    an_error_under_200: later("error-under-200") => upstream_error(), vec![ONE];
+    an_interim_head: later("interim-103") => upstream_error().tried(), vec![ONE];
+    an_error_under_200: later("error-under-200") => upstream_error().tried(), vec![ONE];
     a_page_under_200: later("html-for-stream").on(ANY) => upstream_error().tried(), vec![ONE, ALL];
     nothing_under_200: later("empty-200").on(ANY) => upstream_error().tried(), vec![ONE, ALL];
     a_plain_reply_that_is_cut: later("cut-plain").on(ANY) => upstream_error().tried(), vec![ONE, ALL];
