@@ -10,10 +10,12 @@
 mod answer;
 mod behaviour;
 mod chat;
+mod coder;
 mod dialect;
 mod exchange;
 mod http;
 mod instructions;
+mod place;
 mod plain;
 mod record;
 mod request;
@@ -63,7 +65,7 @@ pub enum Keys {
 pub enum UnknownSession {
     /// Silently a new session.
     StartNew,
-    /// 404.
+    /// 404 for an unknown id, 403 for another app's.
     Refuse,
 }
 
@@ -194,7 +196,8 @@ impl Emulator {
         self.shared.forget_sessions();
     }
 
-    /// Lets the gated stream that answers a message with this text go on by one word (a plain reply: at all).
+    /// Lets the gated stream that answers a message with this text continue by one word, or one tool (a plain
+    /// reply: at all).
     pub fn open(&self, gate: &str) {
         self.shared.open(gate);
     }
