@@ -4,8 +4,8 @@
 //! behaviour by its id ([`BEHAVIOURS`]). It is an independent judge of the proxy: it has its own wire code,
 //! down to HTTP, which it must be able to break, and never uses the code that it judges.
 //!
-//! The way of a request: `server` (IO) → `http` (reading) → `chat` (who, what, which session) → `answer`
-//! (what is said) → `stream` or `plain` (a `script`) → `server` again, which plays the script.
+//! The way of a request: `server` (IO) → `http` (reading) → `chat` (key, body, app) → `place` (session) →
+//! `answer` (the text) → `stream` or `plain` (a `script`) → `server` again, which plays the script.
 
 mod answer;
 mod behaviour;
@@ -18,6 +18,7 @@ mod instructions;
 mod place;
 mod plain;
 mod record;
+mod reply_head;
 mod request;
 mod script;
 mod server;

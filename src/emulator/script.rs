@@ -11,6 +11,7 @@ use super::Writes;
 use super::behaviour::Coding;
 use super::coder::Coder;
 use super::record::{Message, Outcome};
+use super::reply_head::head;
 
 #[derive(Debug)]
 pub(super) enum Step {
@@ -233,38 +234,4 @@ impl Script {
 /// A text as JSON.
 pub(super) fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// The status line and these headers, without the blank line.
-fn head(status: u16, headers: &[(&str, &str)]) -> String {
-    let mut head = String::with_capacity(256);
-    let _ = write!(head, "HTTP/1.1 {status} {}\r\n", reason(status));
-    for (name, value) in headers {
-        head.push_str(name);
-        head.push_str(": ");
-        head.push_str(value);
-        head.push_str("\r\n");
-    }
-    head
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        302 => "Found",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        409 => "Conflict",
-        413 => "Content Too Large",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        _ => "Unknown",
-    }
 }
