@@ -83,3 +83,29 @@ fn rotated(byte: u8) -> u8 {
         _ => byte,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn pieces_and_end_are_one_body() {
+        for coding in [Coding::Gzip, Coding::Brotli, Coding::Zstd] {
+            let mut coder = Coder::new(coding).unwrap();
+            let mut body = coder.piece(b"one ");
+            body.extend(coder.piece(b"two"));
+            body.extend(coder.end());
+            let mut reader: Box<dyn Read> = match coding {
+                Coding::Gzip => Box::new(flate2::read::GzDecoder::new(&body[..])),
+                Coding::Brotli => Box::new(brotli::Decompressor::new(&body[..], BUFFER)),
+                _ => Box::new(zstd::stream::read::Decoder::new(&body[..]).unwrap()),
+            };
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "one two");
+        }
+        assert_eq!(Coder::Rot13.piece(b"Hello, z!"), b"Uryyb, m!");
+    }
+}

@@ -114,7 +114,7 @@ fn rare_streams_consist_of_the_documented_events() {
 fn text_that_was_withdrawn_is_half_of_the_answer() {
     let reply = streamed("reset-step");
     let heard = judge::listen(&reply);
-    assert!(heard.withdrawn);
+    assert_eq!(heard.special, Some(Ends::Withdrawn));
     assert_eq!(heard.text, WHOLE);
     let (before, after) = reply.text().split_once("reset-step").unwrap();
     assert!(before.matches("text-delta").count() < after.matches("text-delta").count());

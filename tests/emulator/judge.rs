@@ -21,10 +21,8 @@ pub(crate) struct Heard {
     /// It ended as its form says that replies end.
     pub(crate) ended: bool,
     pub(crate) failed: bool,
-    /// A person has taken the chat over.
-    pub(crate) taken_over: bool,
-    /// Text that had come was declared void.
-    pub(crate) withdrawn: bool,
+    /// A person has taken the chat over, or text that had come was declared void.
+    pub(crate) special: Option<Ends>,
     /// Some event was of a known type.
     known: bool,
 }
@@ -41,8 +39,7 @@ pub(crate) fn ends(reply: &Reply) -> Ends {
     let heard = listen(reply);
     match heard {
         _ if !reply.complete || heard.failed || !heard.ended => Ends::Broken,
-        Heard { taken_over: true, .. } => Ends::TakenOver,
-        Heard { withdrawn: true, .. } => Ends::Withdrawn,
+        Heard { special: Some(ends), .. } => ends,
         Heard { text, .. } if text.is_empty() => Ends::Empty,
         _ => Ends::Answer,
     }
@@ -62,7 +59,9 @@ pub(crate) fn listen(reply: &Reply) -> Heard {
     } else if reply.head.header("x-vercel-ai-data-stream").is_some() {
         body.lines().for_each(|line| heard.data_line(line));
     } else if kind.starts_with("text/event-stream") {
-        events(&body).iter().for_each(|event| heard.event(event));
+        for event in events(&body) {
+            heard.event(&event);
+        }
         heard.failed |= !heard.known;
     } else if kind.starts_with("text/plain") {
         heard.text = body.into_owned();
@@ -162,8 +161,9 @@ impl Heard {
                 }
             }
             Some("reset-step") => {
-                self.withdrawn |= !self.text.is_empty();
-                self.text.clear();
+                if !std::mem::take(&mut self.text).is_empty() {
+                    self.special = Some(Ends::Withdrawn);
+                }
             }
             _ => {
                 self.failed |= event.get("error").is_some();
@@ -175,7 +175,9 @@ impl Heard {
 
     fn finish(&mut self, word: Option<&str>) {
         self.failed |= word.is_some_and(|word| INCOMPLETE.contains(&word));
-        self.taken_over |= word == Some("human_takeover");
+        if word == Some("human_takeover") {
+            self.special = Some(Ends::TakenOver);
+        }
     }
 
     fn name(&mut self, event: &Value) {

@@ -145,3 +145,32 @@ fn up_to(usage: Usage, round: usize, rounds: usize) -> Usage {
     let sum = |tokens: usize| tokens * (round + 1) / rounds;
     Usage { prompt: sum(usage.prompt), completion: usage.completion.map(sum) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rounds_together_say_the_whole_text() {
+        for rounds in [Rounds::of(0), Rounds::of(2), Rounds { silent_first: true, ..Rounds::of(2) }] {
+            for said in ["", "one", "one two", "one two  three\n four five six "] {
+                let texts = texts(rounds, said);
+                assert_eq!(texts.len(), rounds.tools + 1);
+                assert_eq!(texts.concat(), said);
+                assert!(!rounds.silent_first || texts[0].is_empty());
+            }
+        }
+        let ten = texts(Rounds { last: Last::Tool, ..Rounds::of(10) }, "one two three");
+        assert_eq!((ten.len(), ten.concat().as_str()), (9, "one two three"));
+        assert_eq!(texts(Rounds::of(2), "a b c"), ["a ", "b ", "c"]);
+    }
+
+    #[test]
+    fn the_rounds_together_use_all_tokens() {
+        let usage = Usage { prompt: 11, completion: Some(7) };
+        let parts: Vec<Usage> = (0..3).map(|round| part_of(usage, round, 3)).collect();
+        assert_eq!(parts.iter().map(|part| part.prompt).sum::<usize>(), 11);
+        assert_eq!(parts.iter().filter_map(|part| part.completion).sum::<usize>(), 7);
+        assert_eq!(up_to(usage, 2, 3).prompt, 11);
+    }
+}
