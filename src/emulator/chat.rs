@@ -1,19 +1,19 @@
 //! The endpoints: who may ask, what for, and which script answers.
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
 use super::answer::{answer, newest};
-use super::behaviour::{Act, Behaviour, Fails, Memory, Refusal, Storing, TALK, Talk};
+use super::behaviour::{Act, Behaviour, Refusal, Storing, TALK, Talk};
 use super::exchange::{Exchange, outcome, said_and_stored, usage};
 use super::http::Head;
+use super::place::{Denial, Place};
 use super::record::{Message, Outcome, Received};
 use super::request::{self, Body, session_id};
-use super::script::{Delivery, Script, Step, Turn};
-use super::state::{Kept, Shared, State};
-use super::{Keys, Options, Strictness, UnknownSession, plain, stream};
+use super::script::{Delivery, Script, Step};
+use super::state::{Kept, Shared};
+use super::{Keys, Options, Strictness, plain, stream};
 
 /// The answer to a request, and the number under which it is noted if it was for the chat.
 pub(super) fn serve(shared: &Shared, head: &Head, body: &[u8]) -> (Option<usize>, Script) {
@@ -35,7 +35,7 @@ fn converse(shared: &Shared, head: &Head, bytes: &[u8]) -> (usize, Script) {
     let mut body = Body::default();
     let admitted = admit(options, head, bytes, &mut body);
     let mut received = received(head, &body);
-    let placed = admitted.and_then(|behaviour| {
+    let placed = admitted.map_err(Denial::from).and_then(|behaviour| {
         let behaviour = behaviour.commanded(newest(&body.messages));
         let id = session_id(body.session.as_deref(), head.session.as_deref(), options.strict)?;
         let mut state = shared.lock();
@@ -47,11 +47,11 @@ fn converse(shared: &Shared, head: &Head, bytes: &[u8]) -> (usize, Script) {
     });
     let (behaviour, act, session) = match placed {
         Ok(placed) => placed,
-        Err((status, text)) => {
+        Err(denial) => {
             received.messages = body.messages;
-            received.outcome = Outcome::Refused(status);
+            received.outcome = Outcome::Refused(denial.status);
             let number = shared.change(|state| state.receive(received, options.requests_kept));
-            return (number, Script::error(status, &text));
+            return (number, denial.script());
         }
     };
     let ends = if body.stream { behaviour.streamed } else { behaviour.plain };
@@ -130,88 +130,6 @@ fn received(head: &Head, body: &Body) -> Received {
     }
 }
 
-/// Where a turn belongs.
-struct Place<'a> {
-    options: &'a Options,
-    behaviour: &'static Behaviour,
-    app: &'a str,
-    key: &'a str,
-    /// The session id that was sent.
-    id: Option<&'a str>,
-    messages: &'a [Message],
-}
-
-impl Place<'_> {
-    /// What the app does this time: some are well only the second time.
-    fn act(&self, state: &mut State) -> Act {
-        let Act::Once(fails) = self.behaviour.act else { return self.behaviour.act };
-        let before = self.id.and_then(|id| state.session_of(id, self.app, self.key));
-        let before = before.map(|session| session.messages.clone()).unwrap_or_default();
-        match (state.refuses_now(self.heard(&before)), fails) {
-            (false, _) => Act::Talk(TALK),
-            (true, Fails::With(refusal)) => Act::Refuse(refusal),
-            (true, Fails::Reset) => Act::Reset(Storing::Nothing),
-        }
-    }
-
-    /// The session to go on with, or a new one where the app needs one.
-    fn find(
-        &self,
-        act: &Act,
-        state: &mut State,
-        received: &mut Received,
-    ) -> Result<Option<String>, request::Refusal> {
-        let memory = match *act {
-            Act::Talk(Talk { memory, .. }) => memory,
-            _ => Memory::Kept,
-        };
-        let missing = || Err((404, "Chat session not found".to_owned()));
-        if let Some(id) = self.id {
-            let found = state.session_of(id, self.app, self.key);
-            received.known = found.is_some();
-            let before = found.map(|session| session.messages.clone());
-            match (before, memory) {
-                (Some(before), Memory::Lost | Memory::Missing) if self.second_turn(&before) => {
-                    if memory == Memory::Missing {
-                        return missing();
-                    }
-                }
-                (Some(before), _) => {
-                    received.before = before;
-                    received.session = Some(id.to_owned());
-                    return Ok(Some(id.to_owned()));
-                }
-                (None, Memory::Missing) => return missing(),
-                (None, _) if self.options.unknown_session == UnknownSession::Refuse => return missing(),
-                (None, _) => {}
-            }
-        }
-        if memory == Memory::FlakyOpening && state.refuses_now(self.heard(&[])) {
-            return Err((503, "Service Unavailable".into()));
-        }
-        let needed = match *act {
-            Act::Talk(_) | Act::Once(_) => true,
-            Act::Refuse(Refusal { storing, .. }) | Act::Reset(storing) => storing == Storing::Turn,
-            Act::Silence => false,
-        };
-        if needed {
-            received.session = Some(state.open_session(self.app, self.key, self.options.sessions_kept));
-        }
-        Ok(received.session.clone())
-    }
-
-    fn second_turn(&self, before: &[Message]) -> bool {
-        let turns = before.iter().chain(self.messages);
-        turns.filter(|message| message.role == "user").count() % 2 == 0
-    }
-
-    /// A name for what the app hears, be it in the session or in the request.
-    fn heard(&self, before: &[Message]) -> String {
-        let texts = before.iter().chain(self.messages).map(|message| &*message.content);
-        [self.app, self.behaviour.app, self.key].into_iter().chain(texts).collect::<Vec<_>>().join("\0")
-    }
-}
-
 /// A request that is in order.
 struct Request<'a> {
     options: &'a Options,
@@ -231,11 +149,11 @@ impl Request<'_> {
             Act::Once(_) => return self.talk(&TALK),
             Act::Silence => script.step(Step::Hang),
             Act::Reset(storing) => {
-                script.steps.extend(self.turn(*storing).map(Step::Store));
+                self.store(*storing, &mut script);
                 script.step(Step::Reset);
             }
             Act::Refuse(refusal) => {
-                script.steps.extend(self.turn(refusal.storing).map(Step::Store));
+                self.store(refusal.storing, &mut script);
                 script.reply(refusal.status, refusal.headers, refusal.body.as_bytes());
             }
         }
@@ -243,30 +161,30 @@ impl Request<'_> {
     }
 
     /// The turn that a failing app stores all the same.
-    fn turn(&self, storing: Storing) -> Option<Turn> {
-        let session = self.session.clone().filter(|_| storing == Storing::Turn)?;
-        Some(Turn {
-            session,
-            messages: self.messages.to_vec(),
-            answer: answer(self.before, self.messages).into(),
-        })
+    fn store(self, storing: Storing, script: &mut Script) {
+        if let Some(session) = self.session.filter(|_| storing == Storing::Turn) {
+            script.step(Step::Begin { session: session.clone(), messages: self.messages.to_vec() });
+            let answer = answer(self.before, self.messages).into();
+            script.step(Step::Store { session, answer });
+        }
     }
 
     fn talk(self, talk: &Talk) -> Script {
+        let newest = newest(self.messages);
+        let talk = &talk.to(newest);
         let (said, stored) = said_and_stored(talk.says, || answer(self.before, self.messages));
-        let session = self.session.unwrap_or_default();
-        let turn = Turn { session: session.clone(), messages: self.messages.to_vec(), answer: stored };
         let exchange = Exchange {
             options: self.options,
             app: self.app,
             talk,
-            session,
+            session: self.session.unwrap_or_default(),
+            messages: self.messages,
             usage: usage(talk.form, self.before, self.messages, &said),
             said,
-            turn: Some(turn),
+            answer: Some(stored),
             serial: uuid::Uuid::new_v4().simple().to_string(),
             created: seconds(SystemTime::now()),
-            gate: Arc::from(newest(self.messages)),
+            newest,
             outcome: self.outcome,
         };
         if self.stream { stream::script(exchange) } else { plain::script(exchange) }

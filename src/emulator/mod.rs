@@ -4,18 +4,21 @@
 //! behaviour by its id ([`BEHAVIOURS`]). It is an independent judge of the proxy: it has its own wire code,
 //! down to HTTP, which it must be able to break, and never uses the code that it judges.
 //!
-//! The way of a request: `server` (IO) → `http` (reading) → `chat` (who, what, which session) → `answer`
-//! (what is said) → `stream` or `plain` (a `script`) → `server` again, which plays the script.
+//! The way of a request: `server` (IO) → `http` (reading) → `chat` (key, body, app) → `place` (session) →
+//! `answer` (the text) → `stream` or `plain` (a `script`) → `server` again, which plays the script.
 
 mod answer;
 mod behaviour;
 mod chat;
+mod coder;
 mod dialect;
 mod exchange;
 mod http;
 mod instructions;
+mod place;
 mod plain;
 mod record;
+mod reply_head;
 mod request;
 mod script;
 mod server;
@@ -63,7 +66,7 @@ pub enum Keys {
 pub enum UnknownSession {
     /// Silently a new session.
     StartNew,
-    /// 404.
+    /// 404 for an unknown id, 403 for another app's.
     Refuse,
 }
 
@@ -194,7 +197,8 @@ impl Emulator {
         self.shared.forget_sessions();
     }
 
-    /// Lets the gated stream that answers a message with this text go on by one word (a plain reply: at all).
+    /// Lets the gated stream that answers a message with this text continue by one word, or one tool (a plain
+    /// reply: at all).
     pub fn open(&self, gate: &str) {
         self.shared.open(gate);
     }

@@ -7,7 +7,7 @@ use super::script::{Script, Step, quote};
 /// The reply to a request that asked for no stream, or got none.
 pub(super) fn script(mut exchange: Exchange<'_>) -> Script {
     let body = body(&exchange);
-    let turn = exchange.turn.take();
+    let store = exchange.store();
     let (mut script, mut headers) = exchange.begin();
     headers.push(("content-type", "application/json"));
     let short = exchange.talk.form == Form::Short;
@@ -19,21 +19,23 @@ pub(super) fn script(mut exchange: Exchange<'_>) -> Script {
         return script;
     }
     match exchange.talk.tale {
-        Tale::ToolUse => script.step(Step::Pause(exchange.options.think)),
-        Tale::Gated => script.step(Step::Gate(exchange.gate.clone())),
+        Tale::Rounds(rounds) if rounds.gated => script.step(exchange.gate()),
+        Tale::ToolUse | Tale::Rounds(_) => script.step(Step::Pause(exchange.options.think)),
+        Tale::Gated => script.step(exchange.gate()),
         _ => {}
     }
-    script.steps.extend(turn.map(Step::Store));
+    let unfinished = matches!(exchange.talk.tale, Tale::Takeover | Tale::Incomplete);
+    script.steps.extend(store.filter(|_| !unfinished));
     script.reply(200, &headers, body.as_bytes());
     script
 }
 
 /// A stream request answered with the bare text.
 pub(super) fn text(mut exchange: Exchange<'_>) -> Script {
-    let turn = exchange.turn.take();
+    let store = exchange.store();
     let (mut script, mut headers) = exchange.begin();
     headers.push(("content-type", "text/plain; charset=utf-8"));
-    script.steps.extend(turn.map(Step::Store));
+    script.steps.extend(store);
     script.stream_head(&headers);
     script.piece(exchange.said.as_bytes());
     script.end();

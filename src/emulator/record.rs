@@ -54,7 +54,8 @@ pub struct Received {
     pub correlation_id: Option<String>,
     /// The names of all headers, in lower case, in their order.
     pub header_names: Vec<String>,
-    /// Whether the turn (what was sent, and the answer) is in the session.
+    /// Whether the whole turn, what was sent and the answer, is in the session. What was sent may be there
+    /// without the answer: it is stored when the app's run begins.
     pub stored: bool,
     /// How it ended.
     pub outcome: Outcome,
@@ -78,6 +79,8 @@ pub enum Outcome {
     Answered,
     /// With a reply that the app broke on purpose: cut, reset, an error inside it.
     Broken,
+    /// Without an answer, because a person has taken the chat over.
+    TakenOver,
     /// The client closed the connection before the answer was complete.
     ClientLeft,
 }

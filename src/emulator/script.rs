@@ -2,20 +2,16 @@
 //!
 //! Making a script is pure; the server plays it. So whatever an app does to its caller can be read here.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Writes;
+use super::behaviour::Coding;
+use super::coder::Coder;
 use super::record::{Message, Outcome};
-
-/// What goes into a session when an answer is complete.
-#[derive(Debug)]
-pub(super) struct Turn {
-    pub(super) session: String,
-    pub(super) messages: Vec<Message>,
-    pub(super) answer: Arc<str>,
-}
+use super::reply_head::head;
 
 #[derive(Debug)]
 pub(super) enum Step {
@@ -24,7 +20,16 @@ pub(super) enum Step {
     Pause(Duration),
     /// Waits until the gate of this name lets a piece pass.
     Gate(Arc<str>),
-    Store(Turn),
+    /// The app's run begins: what was sent goes into the session.
+    Begin {
+        session: String,
+        messages: Vec<Message>,
+    },
+    /// The answer is complete: it goes into the session.
+    Store {
+        session: String,
+        answer: Arc<str>,
+    },
     /// Nothing more, until the client leaves.
     Hang,
     /// The connection is reset instead of closed.
@@ -68,11 +73,23 @@ pub(super) struct Script {
     pub(super) outcome: Outcome,
     framing: Framing,
     delivery: Delivery,
+    /// Goes out in the same write as what comes next.
+    prefix: Vec<u8>,
+    /// Encodes the body.
+    coder: Option<Coder>,
 }
 
 impl Script {
     pub(super) fn new(outcome: Outcome, delivery: Delivery) -> Self {
-        Self { steps: Vec::new(), close: false, outcome, framing: Framing::Chunked, delivery }
+        Self {
+            steps: Vec::new(),
+            close: false,
+            outcome,
+            framing: Framing::Chunked,
+            delivery,
+            prefix: Vec::new(),
+            coder: None,
+        }
     }
 
     /// A complete reply in one write.
@@ -82,15 +99,23 @@ impl Script {
         script
     }
 
-    /// Chipp's ordinary way to refuse.
+    /// Chipp's documented form of an error.
     pub(super) fn error(status: u16, text: &str) -> Self {
-        let body = format!(r#"{{"error":{}}}"#, quote(text));
+        Self::refusal(status, &format!(r#"{{"error":{}}}"#, quote(text)))
+    }
+
+    /// An error with this JSON body.
+    pub(super) fn refusal(status: u16, body: &str) -> Self {
         Self::whole(Outcome::Refused(status), status, "application/json", body.as_bytes())
     }
 
     /// A head and a whole body, in one write.
     pub(super) fn reply(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) {
         let mut write = head(status, headers);
+        let body = &*match self.coder.take() {
+            Some(mut coder) => Cow::Owned([coder.piece(body), coder.end()].concat()),
+            None => Cow::Borrowed(body),
+        };
         if self.framing == Framing::Chunked {
             write.push_str("content-length: ");
             write.push_str(itoa::Buffer::new().format(body.len()));
@@ -118,6 +143,16 @@ impl Script {
         self.close = true;
     }
 
+    /// From here on, the body is encoded.
+    pub(super) fn code(&mut self, coding: Coding) {
+        self.coder = Coder::new(coding);
+    }
+
+    /// Puts these bytes in front of the next write.
+    pub(super) fn prefix(&mut self, bytes: &[u8]) {
+        self.prefix.extend_from_slice(bytes);
+    }
+
     /// The head of a stream.
     pub(super) fn stream_head(&mut self, headers: &[(&str, &str)]) {
         let mut write = head(200, headers);
@@ -130,7 +165,11 @@ impl Script {
 
     /// A piece of the stream's body.
     pub(super) fn piece(&mut self, piece: &[u8]) {
-        if self.delivery == Delivery::Bytes {
+        if let Some(coder) = &mut self.coder {
+            let coded = coder.piece(piece);
+            let framed = self.framed(&coded);
+            self.write(framed);
+        } else if self.delivery == Delivery::Bytes {
             for byte in piece {
                 let framed = self.framed(std::slice::from_ref(byte));
                 self.write(framed);
@@ -151,6 +190,11 @@ impl Script {
 
     /// The end of the stream's body.
     pub(super) fn end(&mut self) {
+        let rest = self.coder.take().map(Coder::end).filter(|rest| !rest.is_empty());
+        if let Some(rest) = rest {
+            let framed = self.framed(&rest);
+            self.write(framed);
+        }
         if self.framing == Framing::Chunked {
             self.write(b"0\r\n\r\n".to_vec());
         }
@@ -159,13 +203,16 @@ impl Script {
     pub(super) fn step(&mut self, step: Step) {
         // Storing comes before the last write in any case; batched, before all, so that they stay one.
         let joined = self.delivery == Delivery::Batched
-            && matches!(step, Step::Store(_))
+            && matches!(step, Step::Store { .. })
             && matches!(self.steps.last(), Some(Step::Write(_)));
         let at = self.steps.len() - usize::from(joined);
         self.steps.insert(at, step);
     }
 
-    pub(super) fn write(&mut self, bytes: Vec<u8>) {
+    pub(super) fn write(&mut self, mut bytes: Vec<u8>) {
+        if !self.prefix.is_empty() {
+            bytes.splice(..0, self.prefix.drain(..));
+        }
         match self.steps.last_mut() {
             Some(Step::Write(last)) if self.delivery == Delivery::Batched => last.extend(bytes),
             _ => self.steps.push(Step::Write(bytes)),
@@ -187,36 +234,4 @@ impl Script {
 /// A text as JSON.
 pub(super) fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// The status line and these headers, without the blank line.
-fn head(status: u16, headers: &[(&str, &str)]) -> String {
-    let mut head = String::with_capacity(256);
-    let _ = write!(head, "HTTP/1.1 {status} {}\r\n", reason(status));
-    for (name, value) in headers {
-        head.push_str(name);
-        head.push_str(": ");
-        head.push_str(value);
-        head.push_str("\r\n");
-    }
-    head
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        302 => "Found",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        413 => "Content Too Large",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        _ => "Unknown",
-    }
 }

@@ -163,9 +163,13 @@ impl Connection {
             Step::Pause(time) => self.unless_left(sleep(time)).await,
             Step::Gate(name) => self.unless_left(shared.pass(&name)).await,
             Step::Hang => self.unless_left(pending()).await,
-            Step::Store(turn) => {
+            Step::Begin { session, messages } => {
+                shared.begin(&session, messages);
+                Ok(())
+            }
+            Step::Store { session, answer } => {
                 if let Some(number) = number {
-                    shared.store(number, turn, outcome);
+                    shared.store(number, &session, answer, outcome);
                 }
                 Ok(())
             }

@@ -2,13 +2,13 @@
 //! across an await.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 
+use super::Options;
 use super::record::{Message, Outcome, Received, Session};
-use super::{Options, script};
 
 /// A session with its times.
 #[derive(Debug)]
@@ -109,12 +109,11 @@ impl State {
         self.requests.get_mut(number.checked_sub(first)?)
     }
 
-    fn store(&mut self, turn: script::Turn) {
-        let Some(kept) = self.sessions.get_mut(&turn.session) else {
+    fn store(&mut self, session: &str, messages: impl IntoIterator<Item = Message>) {
+        let Some(kept) = self.sessions.get_mut(session) else {
             return;
         };
-        kept.session.messages.extend(turn.messages);
-        kept.session.messages.push(Message::new("assistant", turn.answer));
+        kept.session.messages.extend(messages);
         kept.times.resize(kept.session.messages.len(), SystemTime::now());
     }
 
@@ -159,10 +158,15 @@ impl Shared {
         result
     }
 
-    /// Puts a turn into its session; from here on the request counts as ended.
-    pub(super) fn store(&self, number: usize, turn: script::Turn, outcome: Outcome) {
+    /// Puts what was sent into its session.
+    pub(super) fn begin(&self, session: &str, messages: Vec<Message>) {
+        self.change(|state| state.store(session, messages));
+    }
+
+    /// Puts the answer into its session; from here on the request counts as ended.
+    pub(super) fn store(&self, number: usize, session: &str, answer: Arc<str>, outcome: Outcome) {
         self.change(|state| {
-            state.store(turn);
+            state.store(session, [Message::new("assistant", answer)]);
             if let Some(request) = state.request(number) {
                 request.stored = true;
                 request.outcome = outcome;

@@ -6,9 +6,10 @@ use crate::words::Chat;
 use crate::world::{BOTH, How, Plain, Streamed, World};
 
 /// Apps whose streams never name their session.
-const NAMELESS: [&str; 2] = ["no-session-id", "persisted-message-id-only"];
+const NAMELESS: [&str; 3] = ["no-session-id", "persisted-message-id-only", "foreign-session-id-only"];
 /// Apps that lose sessions, or refuse openings, or have to be let on.
-const APART: [&str; 4] = ["forgetful", "missing-session-404", "flaky-503", "gated"];
+const APART: [&str; 6] =
+    ["forgetful", "missing-session-404", "forbidden-session-403", "flaky-503", "gated", "rounds-gated"];
 
 /// Whether turns that are asked for in this way can be gone on with.
 fn is_kept(behaviour: &Behaviour, how: How) -> bool {

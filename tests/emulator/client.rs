@@ -65,11 +65,12 @@ impl Client {
     }
 
     pub(crate) fn reply(&mut self) -> io::Result<Reply> {
-        let head = self.head()?;
-        let mut reply = Reply { head, body: Vec::new(), chunks: Vec::new(), complete: false };
-        if reply.head.status < 200 {
-            return Ok(reply);
+        let mut head = self.head()?;
+        // Any number of interim heads may come before the reply.
+        while head.status < 200 {
+            head = self.head()?;
         }
+        let mut reply = Reply { head, body: Vec::new(), chunks: Vec::new(), complete: false };
         if reply.head.header("transfer-encoding") == Some("chunked") {
             while let Some(chunk) = self.chunk()? {
                 reply.complete = chunk.is_empty();
@@ -117,7 +118,9 @@ impl Client {
         loop {
             if let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(&self.buffer) {
                 let end = line + usize::try_from(size).unwrap();
-                if self.buffer.len() >= end + 2 {
+                if self.buffer.len() < end + 2 {
+                    self.buffer.reserve(end + 2 - self.buffer.len());
+                } else {
                     assert_eq!(&self.buffer[end..end + 2], b"\r\n");
                     let chunk = self.buffer[line..end].to_vec();
                     self.buffer.drain(..end + 2);
@@ -130,13 +133,27 @@ impl Client {
         }
     }
 
+    /// Reads the body until it holds this text, and gives all of it.
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
+        let mut body = Vec::new();
+        while !String::from_utf8_lossy(&body).contains(text) {
+            body.extend(self.chunk().unwrap().expect("more of the stream"));
+        }
+        String::from_utf8(body).unwrap()
+    }
+
+    /// True if more has arrived than was asked for.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// True at the end of the connection, when nothing is left unread.
     pub(crate) fn at_end(&mut self) -> bool {
         self.buffer.is_empty() && matches!(self.fill(), Ok(false))
     }
 
     fn fill(&mut self) -> io::Result<bool> {
-        let mut piece = [0; 4096];
+        let mut piece = vec![0; 64 * 1024];
         let length = self.socket.read(&mut piece)?;
         self.buffer.extend_from_slice(&piece[..length]);
         Ok(length > 0)

@@ -10,7 +10,11 @@
 
 mod apps;
 mod client;
+mod coded;
+mod events;
 mod judge;
+mod rounds;
+mod sessions;
 mod wire;
 
 use std::time::Duration;

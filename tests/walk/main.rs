@@ -132,7 +132,8 @@ fn plain_text() -> impl Strategy<Value = String> {
 fn text() -> impl Strategy<Value = String> {
     let all: Vec<&str> = BEHAVIOURS
         .iter()
-        .filter(|behaviour| behaviour.streamed != Ends::Never && behaviour.name != "gated")
+        .filter(|behaviour| !matches!(behaviour.streamed, Ends::Never | Ends::TakenOver | Ends::Withdrawn))
+        .filter(|behaviour| !["gated", "rounds-gated"].contains(&behaviour.name))
         .map(|behaviour| behaviour.name)
         .collect();
     let act = prop_oneof![

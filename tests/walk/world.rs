@@ -466,7 +466,7 @@ impl World {
                 assert!(plan.retries <= 1, "{told}");
             }
             Ends::Answer | Ends::Empty => {}
-            Ends::Never => unreachable!("not chosen"),
+            Ends::Never | Ends::TakenOver | Ends::Withdrawn => unreachable!("not chosen"),
         }
         assert!(got.is_complete, "{told}");
         assert_eq!(got.outcome, plan.outcome(), "{told}");

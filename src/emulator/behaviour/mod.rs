@@ -1,11 +1,14 @@
-//! What the pretend apps do: each shows one behaviour, by its id.
+//! The pretend apps: each shows one behaviour, by its id.
 
+mod rounds;
 mod table;
+mod talk;
 
 use std::fmt::Write as _;
 
-use super::dialect::Dialect;
+pub(super) use rounds::{Last, Metadata, Rounds, Tool};
 pub use table::BEHAVIOURS;
+pub(super) use talk::{Coding, Form, Memory, Oddity, Reveals, Says, TALK, Tale, Talk, Wire};
 
 /// One pretend app.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +63,14 @@ pub enum Ends {
     RefusedOnce(u16),
     /// Broken, but only once.
     BrokenOnce,
-    /// Broken: cut, reset, unreadable, with an error inside, or sent in a way that a client with a pool of
-    /// connections cannot trust (an interim head, no framing). Never to be taken for an answer.
+    /// Broken: cut, reset, unreadable, with an error inside, too large for any reader, or sent in a way that a
+    /// client with a pool of connections cannot trust (no framing). Never to be taken for an answer.
     Broken,
+    /// Without an answer, because a person has taken the chat over. The user's message is stored.
+    TakenOver,
+    /// With an answer, but text before it was declared void in mid-stream: an answer for a reader that holds
+    /// text back, broken for one that has passed the text on.
+    Withdrawn,
     /// Not at all, until the client leaves.
     Never,
 }
@@ -114,164 +122,4 @@ pub(super) struct Refusal {
     pub(super) headers: &'static [(&'static str, &'static str)],
     pub(super) body: &'static str,
     pub(super) storing: Storing,
-}
-
-/// How an app talks: what, in which form, over which kind of wire, with which memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Talk {
-    pub(super) dialect: Dialect,
-    pub(super) reveals: Reveals,
-    pub(super) form: Form,
-    pub(super) tale: Tale,
-    pub(super) wire: Wire,
-    pub(super) says: Says,
-    pub(super) memory: Memory,
-    /// In the AI SDK's spelling.
-    pub(super) finish: &'static str,
-}
-
-/// Where a stream names its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reveals {
-    HeaderAndEvent,
-    Header,
-    Event,
-    /// In an event after the finish.
-    Late,
-    Never,
-}
-
-/// The shape of a plain reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Documented,
-    /// `completion_tokens: null`; the same in a stream.
-    NullUsage,
-    NoUsage,
-    /// Only `chatSessionId` and `choices[].message`.
-    Sparse,
-    NoChoices,
-    /// `message` as a string at the top.
-    Message,
-    /// `response` as a string at the top.
-    Response,
-    /// Shorter than its content-length.
-    Short,
-}
-
-/// The course of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tale {
-    Ordinary,
-    /// No stream: the plain reply.
-    PlainReply,
-    /// No stream: the bare text.
-    BareText,
-    /// Deltas without the frame around them.
-    Unframed,
-    Blocks,
-    ToolUse,
-    Reasoning,
-    MetadataAfter,
-    MessageIdOnly,
-    Noise,
-    /// The last line has no line end.
-    Unterminated,
-    SlowWords,
-    Gated,
-    Stall,
-    ErrorMidway,
-    ErrorFirst,
-    Abort,
-    Cut,
-    /// Cut too, but the turn is in the session.
-    CutStored,
-    CutInChunk,
-}
-
-/// How the bytes travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wire {
-    Ordinary,
-    /// Each byte is a write and a chunk of its own.
-    Bytewise,
-    /// Lines end in CR LF.
-    Crlf,
-    /// A 103 comes alone before the 200.
-    Interim,
-    /// Neither content-length nor chunked.
-    Unframed,
-    /// The head comes after a long time.
-    LateHead,
-}
-
-/// The text of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Says {
-    /// What the transcript makes it say.
-    Answer,
-    /// The same with letters of two, three and four bytes.
-    Accents,
-    Long,
-    Fixed(&'static str),
-    /// Nothing is said, but the transcript holds an answer.
-    Unsaid,
-}
-
-/// What becomes of sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Memory {
-    Kept,
-    /// At every second turn the session that was sent is silently replaced by a new one.
-    Lost,
-    /// At every second turn the session that was sent is a 404.
-    Missing,
-    /// The first request of a conversation is a 503, until it comes again.
-    FlakyOpening,
-}
-
-/// An ordinary app.
-pub(super) const TALK: Talk = Talk {
-    dialect: Dialect::UiMessage,
-    reveals: Reveals::HeaderAndEvent,
-    form: Form::Documented,
-    tale: Tale::Ordinary,
-    wire: Wire::Ordinary,
-    says: Says::Answer,
-    memory: Memory::Kept,
-    finish: "stop",
-};
-
-impl Talk {
-    const fn dialect(self, dialect: Dialect) -> Self {
-        Self { dialect, ..self }
-    }
-
-    const fn reveals(self, reveals: Reveals) -> Self {
-        Self { reveals, ..self }
-    }
-
-    const fn form(self, form: Form) -> Self {
-        Self { form, ..self }
-    }
-
-    const fn tale(self, tale: Tale) -> Self {
-        Self { tale, ..self }
-    }
-
-    const fn wire(self, wire: Wire) -> Self {
-        Self { wire, ..self }
-    }
-
-    const fn says(self, says: Says) -> Self {
-        Self { says, ..self }
-    }
-
-    const fn memory(self, memory: Memory) -> Self {
-        Self { memory, ..self }
-    }
-
-    const fn finish(self, finish: &'static str) -> Self {
-        Self { finish, ..self }
-    }
 }

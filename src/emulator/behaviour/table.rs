@@ -1,8 +1,9 @@
 //! The table of pretend apps: one row, one behaviour.
 
-use super::Ends::{Answer, Broken, BrokenOnce, Empty, Never, Refused, RefusedOnce};
+use super::Ends::{Answer, Broken, BrokenOnce, Empty, Never, Refused, RefusedOnce, TakenOver, Withdrawn};
 use super::{
-    Act, Behaviour, Ends, Fails, Form, Memory, Refusal, Reveals, Says, Storing, TALK, Tale, Talk, Wire,
+    Act, Behaviour, Coding, Ends, Fails, Form, Last, Memory, Oddity, Refusal, Reveals, Rounds, Says, Storing,
+    TALK, Tale, Talk, Tool, Wire,
 };
 use crate::emulator::dialect::Dialect::{self, DataStream, OpenAiChunks, UiMessage};
 
@@ -44,6 +45,23 @@ const fn told(dialect: Dialect, tale: Tale) -> Talk {
     TALK.dialect(dialect).tale(tale)
 }
 
+/// An app with tools, dialect C.
+const fn rounds(rounds: Rounds) -> Talk {
+    TALK.tale(Tale::Rounds(rounds))
+}
+
+const fn odd(oddity: Oddity) -> Talk {
+    TALK.tale(Tale::Odd(oddity))
+}
+
+const fn coded(coding: Coding) -> Talk {
+    TALK.wire(Wire::Coded(coding))
+}
+
+/// Two rounds that end with a tool, then one of text.
+const TWO: Rounds = Rounds::of(2);
+const ONE: Rounds = Rounds::of(1);
+
 /// An app that always gives the same reply, the same both ways.
 const fn fixed(
     name: (&'static str, &'static str),
@@ -81,8 +99,8 @@ macro_rules! named {
 /// All pretend apps, the ordinary ones first.
 #[rustfmt::skip] // A table is read by its columns.
 pub const BEHAVIOURS: &[Behaviour] = &[
-    good!("gpt-4o", TALK, "an ordinary app, dialect C"),
-    good!("gpt-4o-mini", TALK, "another ordinary app, dialect C"),
+    good!("gpt-4o", TALK.tale(Tale::LooksUp), "an ordinary app, dialect C; `look up` in the newest message makes it use a tool"),
+    good!("gpt-4o-mini", TALK.tale(Tale::LooksUp), "another of the same kind"),
     // The dialects of streams.
     good!("dialect-a", TALK.dialect(OpenAiChunks), "streams dialect A: OpenAI chunks without a role or usage"),
     good!("dialect-b", TALK.dialect(DataStream), "streams dialect B: the AI SDK 4 data stream"),
@@ -115,8 +133,42 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     good!("reasoning-b", told(DataStream, Tale::Reasoning), "the same in dialect B"),
     good!("relative-link", TALK.says(Says::Fixed("Here it is: [report](/files/report.pdf).")), "the answer links to a path on Chipp's host"),
     good!("long-answer", TALK.says(Says::Long), "an answer of 2000 words"),
+    good!("refusal-word", TALK.finish("refusal"), "the finish word is `refusal`"),
+    good!("max-tokens-word", TALK.finish("MAX_TOKENS"), "the finish word is `MAX_TOKENS`"),
+    good!("unknown-word", TALK.finish("wibble"), "the finish word is one that nobody knows"),
+    good!("raw-events", odd(Oddity::RawEvents), "a stream of raw `text` and `done` events without [DONE]"),
+    good!("reset-step-first", odd(Oddity::ResetFirst), "`reset-step` before any text"),
+    row!("reset-step", Answer, Withdrawn, Act::Talk(odd(Oddity::Reset)), "`reset-step` after half of the text, then the whole text"),
+    good!("new-types", odd(Oddity::NewTypes), "newer types of events between the halves of the text"),
+    good!("keep-alive-comments", odd(Oddity::KeepAlive), "comments first and between the words"),
+    // Rounds of the model, with tools of the app's own between them.
+    good!("rounds-a", told(OpenAiChunks, Tale::Rounds(TWO)), "dialect A, two rounds with tools: `tool_calls`, silence, further text"),
+    good!("rounds-b", told(DataStream, Tale::Rounds(TWO)), "dialect B, two rounds with tools"),
+    good!("rounds-c", rounds(TWO), "dialect C, two rounds with tools: a finish before each tool runs"),
+    good!("rounds-anthropic", rounds(TWO.word(Some("tool_use"))).finish("end_turn"), "the same, the words are `tool_use` and `end_turn`"),
+    good!("rounds-stop", rounds(TWO.word(Some("stop"))), "the same, every round's word is `stop`"),
+    good!("rounds-no-word", rounds(TWO.word(None).last(Last::NoWord)), "the same, no finish has a word"),
+    good!("rounds-no-last-finish", rounds(TWO.last(Last::NoFinish)), "the same, the last round ends with [DONE] only"),
+    good!("rounds-ten", rounds(Rounds::of(10).last(Last::Tool)), "ten rounds; the last is a tool's, and [DONE] follows its output"),
+    good!("rounds-d-each", told(DataStream, Tale::Rounds(TWO.end_each())), "dialect B, a `d:` after each round"),
+    good!("rounds-silent-first", rounds(TWO.silent_first()), "no text before the first tool"),
+    good!("rounds-failed-tool", rounds(TWO.tool(Tool::Failed)), "the tools' outputs are errors"),
+    good!("rounds-parallel", rounds(ONE.tool(Tool::Parallel)), "two calls in one round, their outputs in the other order"),
+    good!("rounds-bytewise", rounds(TWO).wire(Wire::Bytewise), "every byte in a chunk of its own"),
+    good!("rounds-gated", rounds(TWO.gated()), "each tool waits for a gate, named as the newest message, that a test opens"),
+    good!("foreign-session-id", rounds(TWO.tool(Tool::ForeignSession)).reveals(Reveals::Start), "tools hold another session's id (`session ID` in the newest message names it); `start` names its own"),
+    good!("foreign-session-id-only", rounds(TWO.tool(Tool::ForeignSession)).reveals(Reveals::Never), "the same, its own session is never named in streams"),
+    good!("foreign-session-id-b", told(DataStream, Tale::Rounds(TWO.tool(Tool::ForeignSession))).reveals(Reveals::Header), "the same in dialect B, its own session is named in the header"),
+    // Large events.
+    good!("big-tool-output", rounds(ONE.tool(Tool::BigOutput)), "a tool's output of 8 MiB, its type behind it"),
+    good!("big-tool-output-b", told(DataStream, Tale::Rounds(ONE.tool(Tool::BigOutput))), "dialect B, a tool's output of 4 MiB"),
+    good!("big-metadata", rounds(TWO.big_metadata()), "metadata of 1 and 2 MiB after the tools, and of 3 MiB after the last finish"),
+    good!("big-file", TALK.tale(Tale::BigFile), "a file of 2 MiB as a data URL"),
+    good!("big-chunk-a", told(OpenAiChunks, Tale::BigChunk), "dialect A, a chunk with metadata of 2 MiB"),
+    good!("big-lines", rounds(ONE.tool(Tool::BigLines)), "a tool's output of 3 MiB, one event of many `data` lines"),
     // Where the session is named.
     good!("header-session-id", TALK.reveals(Reveals::Header), "a stream names its session in the header only"),
+    good!("start-session-id", TALK.reveals(Reveals::Start), "a stream names its session in the `start` event only"),
     good!("event-session-id", TALK.reveals(Reveals::Event), "a stream names its session in an event only"),
     good!("event-session-id-a", TALK.dialect(OpenAiChunks).reveals(Reveals::Event), "the same in dialect A"),
     good!("event-session-id-b", TALK.dialect(DataStream).reveals(Reveals::Event), "the same in dialect B"),
@@ -128,6 +180,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     good!("forgetful", TALK.memory(Memory::Lost), "at every second turn, silently a new session"),
     good!("commanded", TALK, "ordinary, but `act as: NAME` in the newest message makes it act as another alias of this table"),
     good!("missing-session-404", TALK.memory(Memory::Missing), "at every second turn, and for unknown ids, 404 for the session"),
+    good!("forbidden-session-403", TALK.memory(Memory::Forbidden), "at every second turn, and for unknown ids, 403 for the session"),
     // Time.
     good!("slow-first-byte", TALK.wire(Wire::LateHead), "thinks long before the first byte"),
     good!("slow-words", TALK.tale(Tale::SlowWords), "a pause before each word"),
@@ -145,10 +198,24 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     bad_stream!("cut-c", told(UiMessage, Tale::Cut), "dialect C, the stream is cut after some text"),
     bad_stream!("cut-after-store", TALK.tale(Tale::CutStored), "the stream is cut, but the turn is stored"),
     bad_stream!("cut-chunk", TALK.tale(Tale::CutInChunk), "the stream is cut inside an HTTP chunk"),
+    bad_stream!("unknown-word-open", TALK.finish("wibble").tale(Tale::OpenEnd), "the finish word is one that nobody knows, and no [DONE] follows"),
+    bad_stream!("unknown-types", odd(Oddity::UnknownTypes), "only types of events that nobody knows, then [DONE]"),
+    bad_stream!("tool-error-first", odd(Oddity::ToolError), "nothing but an error whose text is under `error`, without [DONE]"),
+    bad_stream!("big-text", TALK.tale(Tale::BigText), "a text delta of 2 MiB, more than a reader of lines need hold"),
+    // Endings that are no answer.
+    row!("interrupted", Broken, Broken, Act::Talk(TALK.finish("interrupted").tale(Tale::Incomplete)), "the provider's stream ended without its end"),
+    row!("network-error-word", Broken, Broken, Act::Talk(told(OpenAiChunks, Tale::Incomplete).finish("network_error")), "dialect A, the finish word is `network_error`"),
+    row!("takeover", TakenOver, TakenOver, Act::Talk(TALK.tale(Tale::Takeover).finish("human_takeover").says(Says::Fixed(""))), "a person has taken the chat over: no text, no [DONE]"),
+    // HTTP that a correct reader copes with.
+    good!("interim-103", TALK.wire(Wire::Interim), "a 103 alone before the 200"),
+    good!("interim-twice", TALK.wire(Wire::InterimTwice), "a 100 and a 103 in the same write as the 200"),
+    good!("coded-gzip", coded(Coding::Gzip), "content-encoding gzip, although identity was asked for"),
+    good!("coded-br", coded(Coding::Brotli), "the same with br"),
+    good!("coded-zstd", coded(Coding::Zstd), "the same with zstd"),
     // HTTP that breaks.
     row!("cut-plain", Broken, Broken, Act::Talk(TALK.form(Form::Short).tale(Tale::PlainReply)), "a plain reply, shorter than its content-length"),
     row!("unframed", Broken, Broken, Act::Talk(TALK.wire(Wire::Unframed)), "a 200 with neither content-length nor chunked, closed at its end"),
-    row!("interim-103", Broken, Broken, Act::Talk(TALK.wire(Wire::Interim)), "a 103 alone before the 200"),
+    row!("coded-unknown", Broken, Broken, Act::Talk(coded(Coding::Rot13)), "content-encoding x-rot13, which nobody knows"),
     row!("reset-before", Broken, Broken, Act::Reset(Storing::Nothing), "the connection is reset before the first byte"),
     row!("reset-after-store", Broken, Broken, Act::Reset(Storing::Turn), "the turn is stored, then the connection is reset"),
     // Errors.
@@ -157,9 +224,15 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     fixed(named!("empty-200"), 200, JSON, "", "status 200 without a body"),
     fixed(named!("redirect-302"), 302, &[("location", "https://example.invalid/moved")], "", "a redirect to another host"),
     fixed(named!("image-unsupported-400"), 400, JSON, r#"{"error":"IMAGE_INPUT_UNSUPPORTED_BY_MODEL","message":"This model cannot read images."}"#, "400, a code with its message beside it"),
+    fixed(named!("zod-400"), 400, JSON, r#"{"success":false,"error":{"issues":[{"path":["messages",0,"content"],"message":"Expected string, received array"}],"name":"ZodError"}}"#, "400, a validation error with its issues"),
+    fixed(named!("validation-400"), 400, JSON, r#"{"error":"Validation Error","message":"Request validation failed","details":[{"path":"messages.0.content","message":"Too long"}]}"#, "400, a validation error with its details"),
     fixed(named!("key-401"), 401, JSON, r#"{"error":"Invalid API key"}"#, "401, the key is wrong"),
     fixed(named!("plan-401"), 401, JSON, r#"{"error":"This API is only available on a paid plan.  Visit your dashboard to upgrade."}"#, "401, a paid plan is needed"),
     fixed(named!("credits-402"), 402, JSON, r#"{"error":"You have used up your credits."}"#, "402, no credits left"),
+    fixed(named!("credits-402-class"), 402, JSON, r#"{"error":"InsufficientCreditsError","message":"You have no credits left","code":"INSUFFICIENT_CREDITS","requestId":"req-1"}"#, "402, no credits left, with the error's class and code"),
+    fixed(named!("route-404"), 404, JSON, r#"{"error":"Not Found","message":"Route POST /api/v1/chat/completions not found"}"#, "404 for the route: the base URL is wrong"),
+    fixed(named!("conflict-409"), 409, JSON, r#"{"error":"ConflictError","message":"The chat is in use","code":"CONFLICT","requestId":"req-1"}"#, "409 with the error's class and code"),
+    fixed(named!("rate-429-class"), 429, &[("content-type", "application/json"), ("retry-after", "2")], r#"{"error":"RateLimitError","message":"Too many requests","code":"RATE_LIMITED","requestId":"req-1"}"#, "429 with Retry-After: 2 and the error's class and code"),
     fixed(named!("rate-429"), 429, &[("content-type", "application/json"), ("retry-after", "2")], r#"{"error":"Too many requests"}"#, "429 with Retry-After: 2"),
     fixed(named!("rate-429-bare"), 429, JSON, r#"{"error":"Too many requests"}"#, "429 without Retry-After"),
     fixed(named!("rate-429-hour"), 429, &[("content-type", "application/json"), ("retry-after", "3600")], r#"{"error":"Too many requests"}"#, "429 with Retry-After: 3600"),
@@ -174,6 +247,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     fixed(named!("empty-500"), 500, &[], "", "500 without a body"),
     fixed(named!("error-object"), 500, JSON, r#"{"error":{"code":"MODEL_FAILED","message":"The model failed."}}"#, "500, the error is an object"),
     fixed(named!("upper-code"), 500, JSON, r#"{"error":"INTERNAL_FAILURE","message":"Something went wrong."}"#, "500, a code with its message beside it"),
+    fixed(named!("external-502-class"), 502, JSON, r#"{"error":"ExternalServiceError","message":"The model provider failed","code":"EXTERNAL_SERVICE_ERROR","requestId":"req-1"}"#, "502 with the error's class and code"),
     fixed(named!("html-502"), 502, HTML, PAGE, "502 as a web page"),
     fixed(named!("unavailable-503"), 503, JSON, r#"{"error":"Service Unavailable"}"#, "503"),
     row!("flaky-503", RefusedOnce(503), RefusedOnce(503), Act::Talk(TALK.memory(Memory::FlakyOpening)), "503 for the first request of each conversation, until it comes again"),

@@ -1,9 +1,14 @@
 //! Streamed replies: the tales, told in whatever dialect the app speaks.
 
+mod failing;
+mod large;
+mod odd;
+mod rounds;
+
 use std::borrow::Cow;
 
 use super::behaviour::{Reveals, Tale, Wire};
-use super::dialect::{Encoder, Part};
+use super::dialect::{Call, Dialect, Encoder, Part};
 use super::exchange::Exchange;
 use super::plain;
 use super::script::{Script, Step};
@@ -55,93 +60,89 @@ struct Teller<'a, 'b> {
 
 impl Teller<'_, '_> {
     fn tell(&mut self, tale: Tale) {
-        if tale != Tale::Unframed && tale != Tale::ErrorFirst {
-            self.open();
-        }
         let said = self.exchange.said.clone();
         match tale {
-            Tale::Ordinary | Tale::PlainReply | Tale::BareText if said.is_empty() => {
-                // An answer without text is one that ended on a tool step.
-                self.say(&Part::ToolCall);
-                self.say(&Part::ToolResult);
-            }
-            Tale::Ordinary | Tale::PlainReply | Tale::BareText | Tale::MetadataAfter | Tale::Unterminated => {
-                self.block(&said, Pace::Quick);
-            }
-            Tale::Unframed => self.words(&said, Pace::Quick),
-            Tale::Blocks => {
-                let (first, second) = halves(&said);
-                self.block(first, Pace::Quick);
-                self.say(&Part::ToolCall);
-                self.say(&Part::ToolResult);
-                self.block(second, Pace::Quick);
-            }
-            Tale::ToolUse => {
-                self.say(&Part::ToolCall);
-                self.script.step(Step::Pause(self.exchange.options.think));
-                self.say(&Part::ToolResult);
-                self.block(&said, Pace::Quick);
-            }
-            Tale::Reasoning => {
-                self.say(&Part::Reasoning("Nobody should see this."));
-                self.block(&said, Pace::Quick);
-            }
-            Tale::MessageIdOnly => {
-                self.say(&Part::Metadata(None));
-                self.block(&said, Pace::Quick);
-                self.say(&Part::Metadata(None));
-            }
-            Tale::Noise => self.noisy(&said),
-            Tale::SlowWords => self.block(&said, Pace::Slow),
-            Tale::Gated => self.block(&said, Pace::Gated),
+            Tale::Rounds(rounds) => return self.rounds(rounds, &said),
+            Tale::BigFile | Tale::BigChunk | Tale::BigText => return self.large(tale, &said),
+            Tale::Odd(oddity) => return self.odd(oddity, &said),
             Tale::Stall
             | Tale::ErrorMidway
             | Tale::ErrorFirst
             | Tale::Abort
             | Tale::Cut
             | Tale::CutStored
-            | Tale::CutInChunk => return self.fail(tale, &said),
+            | Tale::CutInChunk
+            | Tale::Takeover
+            | Tale::Incomplete
+            | Tale::OpenEnd => return self.fail(tale, &said),
+            Tale::Unframed => self.words(&said, Pace::Quick),
+            _ => {
+                self.open();
+                self.text(tale, &said);
+            }
         }
         self.finish(tale);
     }
 
-    fn fail(&mut self, tale: Tale, said: &str) {
-        if tale != Tale::ErrorFirst {
-            let (first, _) = halves(said);
-            self.say(&Part::TextStart);
-            self.words(first, Pace::Quick);
-        }
+    /// What a complete answer says between its opening and its finish.
+    fn text(&mut self, tale: Tale, said: &str) {
         match tale {
-            Tale::Stall => return self.script.step(Step::Hang),
-            Tale::ErrorMidway => self.say(&Part::Error("The model failed.")),
-            Tale::ErrorFirst => {
-                self.say(&Part::Error("The model failed."));
-                self.say(&Part::Done);
+            Tale::Blocks => {
+                let (first, second) = halves(said);
+                self.block(first, Pace::Quick);
+                self.tool(false);
+                self.block(second, Pace::Quick);
             }
-            Tale::Abort => {
-                self.say(&Part::Abort);
-                self.say(&Part::Done);
+            Tale::ToolUse => {
+                self.tool(true);
+                self.block(said, Pace::Quick);
             }
-            Tale::CutInChunk => return self.script.torn_chunk(b"data: {\"type\":\"text-del"),
-            Tale::CutStored => {
-                // The last write comes after it, so that whoever sees the cut also finds the turn.
-                self.store();
-                self.say(&Part::Raw(Cow::Borrowed("data: {\"type\":")));
-                self.script.close = true;
-                return;
+            Tale::Reasoning => {
+                self.say(&Part::Reasoning("Nobody should see this."));
+                self.block(said, Pace::Quick);
             }
-            _ => {
-                self.script.close = true;
-                return;
+            Tale::MessageIdOnly => {
+                self.say(&Part::Metadata(None));
+                self.block(said, Pace::Quick);
+                self.say(&Part::Metadata(None));
             }
+            Tale::Noise => self.noisy(said),
+            Tale::SlowWords => self.block(said, Pace::Slow),
+            Tale::Gated => self.block(said, Pace::Gated),
+            // An answer without text is one that ended on a tool step.
+            _ if said.is_empty() => self.tool(false),
+            _ => self.block(said, Pace::Quick),
         }
-        self.script.end();
+    }
+
+    /// A step of the app's own tool, which takes its time if it is slow.
+    fn tool(&mut self, slow: bool) {
+        let call = Call::new(format!("call-{}", self.exchange.serial));
+        self.say(&Part::ToolCall(&call));
+        if slow {
+            self.script.step(Step::Pause(self.exchange.options.think));
+        }
+        self.say(&Part::ToolResult(&call));
+        self.say(&Part::StepBreak);
     }
 
     fn open(&mut self) {
-        self.say(&Part::Start);
-        if matches!(self.exchange.talk.reveals, Reveals::Event | Reveals::HeaderAndEvent) {
-            self.name_session();
+        let session = self.exchange.session.clone();
+        self.say(&Part::Start(self.session_in_start(&session)));
+        self.name_session_early();
+    }
+
+    /// The session's id, if the start event names it.
+    fn session_in_start<'s>(&self, session: &'s str) -> Option<&'s str> {
+        matches!(self.exchange.talk.reveals, Reveals::Start | Reveals::HeaderAndStart).then_some(session)
+    }
+
+    fn name_session_early(&mut self) {
+        let has_start = self.encoder.dialect == Dialect::UiMessage;
+        match self.exchange.talk.reveals {
+            Reveals::Event => self.name_session(),
+            Reveals::Start | Reveals::HeaderAndStart if !has_start => self.name_session(),
+            _ => {}
         }
     }
 
@@ -166,8 +167,8 @@ impl Teller<'_, '_> {
 
     /// The answer is complete: it goes into the session.
     fn store(&mut self) {
-        if let Some(turn) = self.exchange.turn.take() {
-            self.script.step(Step::Store(turn));
+        if let Some(step) = self.exchange.store() {
+            self.script.step(step);
         }
     }
 
@@ -199,7 +200,7 @@ impl Teller<'_, '_> {
             match pace {
                 Pace::Quick => {}
                 Pace::Slow => self.script.step(Step::Pause(self.exchange.options.word_pause)),
-                Pace::Gated => self.script.step(Step::Gate(self.exchange.gate.clone())),
+                Pace::Gated => self.script.step(self.exchange.gate()),
             }
             self.say(&Part::Text(word));
         }
