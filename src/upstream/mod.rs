@@ -17,6 +17,7 @@ mod client;
 mod dial;
 mod error;
 mod head;
+mod interim;
 mod pool;
 mod resolve;
 pub mod retry;
