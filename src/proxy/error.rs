@@ -25,6 +25,7 @@ pub(super) fn unsent(failed: SendError) -> Error {
         | SendErrorKind::Malformed
         | SendErrorKind::Interim
         | SendErrorKind::Mismatched
+        | SendErrorKind::UnknownCoding
         | SendErrorKind::Unframed => Error::upstream_error(),
     }
 }
@@ -120,6 +121,7 @@ pub(super) fn send_kind(failed: SendError) -> &'static str {
         SendErrorKind::Malformed => "malformed_http",
         SendErrorKind::Interim => "interim_response",
         SendErrorKind::Mismatched => "mismatched_response",
+        SendErrorKind::UnknownCoding => "unknown_coding",
         SendErrorKind::Unframed => "unframed",
     }
 }

@@ -84,6 +84,9 @@ pub enum SendErrorKind {
     /// The answer carries the correlation id of another request.
     #[error("the upstream's answer belongs to another request")]
     Mismatched,
+    /// The body has a content coding that is not supported, or several.
+    #[error("the upstream's answer has an unknown content coding")]
+    UnknownCoding,
     /// A success whose body has neither a length nor chunks; awc would read it as empty.
     #[error("the upstream's answer does not say where it ends")]
     Unframed,
@@ -171,7 +174,10 @@ mod tests {
             (SendRequestError::TunnelNotSupported, SendErrorKind::Disconnected),
             (SendRequestError::Timeout, SendErrorKind::HeadTimeout),
             (SendRequestError::Response(ParseError::Io(reset())), SendErrorKind::Disconnected),
-            (SendRequestError::Response(ParseError::Io(io::Error::other(TooLarge))), SendErrorKind::Malformed),
+            (
+                SendRequestError::Response(ParseError::Io(io::Error::other(TooLarge))),
+                SendErrorKind::Malformed,
+            ),
             (SendRequestError::Response(ParseError::Incomplete), SendErrorKind::Disconnected),
             (SendRequestError::Response(ParseError::Header), SendErrorKind::Malformed),
             (SendRequestError::Response(ParseError::Version), SendErrorKind::Malformed),

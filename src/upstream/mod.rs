@@ -14,6 +14,7 @@ mod body;
 pub mod breaker;
 pub mod budget;
 mod client;
+mod coding;
 mod dial;
 mod error;
 mod head;

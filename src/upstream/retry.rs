@@ -111,6 +111,7 @@ pub fn unsent(failed: SendError) -> Option<(Fault, Session)> {
             SendErrorKind::Malformed
             | SendErrorKind::Interim
             | SendErrorKind::Mismatched
+            | SendErrorKind::UnknownCoding
             | SendErrorKind::Unframed,
             Sent::Unknown,
         ) => Fault::ServerError,
@@ -239,6 +240,7 @@ mod tests {
             (SendErrorKind::Malformed, fresh(Fault::ServerError)),
             (SendErrorKind::Interim, fresh(Fault::ServerError)),
             (SendErrorKind::Mismatched, fresh(Fault::ServerError)),
+            (SendErrorKind::UnknownCoding, fresh(Fault::ServerError)),
             (SendErrorKind::Unframed, fresh(Fault::ServerError)),
         ];
         for (kind, expected) in table {

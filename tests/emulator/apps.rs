@@ -52,7 +52,6 @@ fn check(behaviour: &Behaviour, stream: bool, ends: Ends) {
     }
     let mut client = Client::connect(emulator.addr());
     let reply = client.chat(&says(behaviour.app, stream, None, "hello there"));
-    // The reply to an interim head is still to come; all others are over for both sides.
     let over = |outcome| outcome != Outcome::Running;
     assert!(
         emulator.wait_for(|state| state.requests().all(|request| over(request.outcome)), PATIENCE),
@@ -118,8 +117,8 @@ fn the_table_can_be_read() {
 #[test]
 fn failing_apps_store_the_turn_only_where_the_name_says_so() {
     for behaviour in BEHAVIOURS.iter().filter(|behaviour| behaviour.streamed == Ends::Broken) {
-        // These two reply in full; only the way is bad.
-        if ["unframed", "interim-103"].contains(&behaviour.name) {
+        // This one replies in full; only the way is bad.
+        if behaviour.name == "unframed" {
             continue;
         }
         let emulator = emulator();

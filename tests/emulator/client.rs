@@ -65,11 +65,11 @@ impl Client {
     }
 
     pub(crate) fn reply(&mut self) -> io::Result<Reply> {
-        let head = self.head()?;
-        let mut reply = Reply { head, body: Vec::new(), chunks: Vec::new(), complete: false };
-        if reply.head.status < 200 {
-            return Ok(reply);
+        let mut head = self.head()?;
+        while head.status < 200 {
+            head = self.head()?;
         }
+        let mut reply = Reply { head, body: Vec::new(), chunks: Vec::new(), complete: false };
         if reply.head.header("transfer-encoding") == Some("chunked") {
             while let Some(chunk) = self.chunk()? {
                 reply.complete = chunk.is_empty();

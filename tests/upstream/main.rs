@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure to set the scene fails the test")]
 #![expect(clippy::panic, reason = "the helpers of a test may fail it")]
 
+mod coded;
 mod interim;
 mod scene;
 mod tls;

@@ -61,7 +61,7 @@ pub enum Ends {
     /// Broken, but only once.
     BrokenOnce,
     /// Broken: cut, reset, unreadable, with an error inside, or sent in a way that a client with a pool of
-    /// connections cannot trust (an interim head, no framing). Never to be taken for an answer.
+    /// connections cannot trust (no framing). Never to be taken for an answer.
     Broken,
     /// Not at all, until the client leaves.
     Never,

@@ -148,7 +148,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     // HTTP that breaks.
     row!("cut-plain", Broken, Broken, Act::Talk(TALK.form(Form::Short).tale(Tale::PlainReply)), "a plain reply, shorter than its content-length"),
     row!("unframed", Broken, Broken, Act::Talk(TALK.wire(Wire::Unframed)), "a 200 with neither content-length nor chunked, closed at its end"),
-    row!("interim-103", Broken, Broken, Act::Talk(TALK.wire(Wire::Interim)), "a 103 alone before the 200"),
+    good!("interim-103", TALK.wire(Wire::Interim), "a 103 alone before the 200"),
     row!("reset-before", Broken, Broken, Act::Reset(Storing::Nothing), "the connection is reset before the first byte"),
     row!("reset-after-store", Broken, Broken, Act::Reset(Storing::Turn), "the turn is stored, then the connection is reset"),
     // Errors.
