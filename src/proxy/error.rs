@@ -157,6 +157,7 @@ pub(super) fn api_kind(kind: &ErrorKind) -> &'static str {
         ErrorKind::PlanRequired => "plan_required",
         ErrorKind::QuotaExhausted => "quota",
         ErrorKind::UnknownModel => "unknown_app",
+        ErrorKind::UnknownRoute => "unknown_route",
         ErrorKind::UnknownSession => "unknown_session",
         ErrorKind::InvalidRequest { .. } => "invalid_request",
         ErrorKind::RateLimited => "rate_limited",

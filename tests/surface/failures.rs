@@ -202,6 +202,23 @@ fn an_app_that_nobody_has_is_an_unknown_model() {
 }
 
 #[test]
+fn a_base_url_that_leads_elsewhere_is_an_upstream_error_and_no_unknown_model() {
+    let proxy = crate::proxy_of(
+        "upstream: {base_url: '{base_url}/elsewhere', api_key: live_test}\n\
+         models: {lost: emu-gpt-4o-1}\n\
+         auth: {mode: open}",
+    );
+    let answer = proxy.chat(&question("lost"));
+    let (status, kind, code) = UPSTREAM_ERROR;
+    assert_eq!(answer.status, status);
+    check_error("lost", &answer.json["error"], kind, code);
+    assert_eq!(answer.header("x-should-retry"), "false");
+    nothing_leaks(&proxy, "lost", &(headers_text(&answer.headers) + &answer.text));
+    let metrics = proxy.metrics();
+    assert!(metrics.contains("kind=\"unknown_route\""), "{metrics}");
+}
+
+#[test]
 fn a_chipp_that_is_not_there_is_an_upstream_error() {
     let proxy = Proxy::start();
     proxy.emulator.stop();
