@@ -76,7 +76,7 @@ pub(super) struct Decoder {
 }
 
 enum Coder {
-    Gzip(MultiGzDecoder<Vec<u8>>),
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     /// With or without zlib's frame, which many senders leave out; the first byte tells.
     Deflate {
         inflate: Option<Decompress>,
@@ -102,7 +102,7 @@ struct Step {
 impl Decoder {
     pub(super) fn new(coding: Coding) -> Result<Self, SendErrorKind> {
         let coder = match coding {
-            Coding::Gzip => Coder::Gzip(MultiGzDecoder::new(Vec::new())),
+            Coding::Gzip => Coder::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
             Coding::Deflate => Coder::Deflate { inflate: None, is_over: false },
             Coding::Brotli => {
                 let alloc = StandardAlloc::default;

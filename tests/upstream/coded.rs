@@ -59,7 +59,7 @@ fn encoders() -> Vec<Encoder> {
         encoder(
             "br",
             brotli,
-            move |own| own.get_ref()[taken.replace(own.get_ref().len())..].to_vec(),
+            move |own| own.get_ref().split_at(taken.replace(own.get_ref().len())).1.to_vec(),
             move |own| own.into_inner().split_off(left.get()),
         ),
         encoder("zstd", zstd, |own| std::mem::take(own.get_mut()), |own| own.finish().unwrap()),

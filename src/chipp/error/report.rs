@@ -129,10 +129,9 @@ impl Report {
             401 => ErrorKind::InvalidKey,
             402 => ErrorKind::QuotaExhausted,
             429 => ErrorKind::RateLimited,
-            503 | 529 => ErrorKind::Unavailable,
-            // Something upstream is in the way of a request that is in order, say another turn of the same session: it
+            // 409: something upstream is in the way of a request that is in order, say another turn of the same session: it
             // is not the client's to mend, but may pass in a moment. OpenAI's own clients try again on 409, too.
-            409 => ErrorKind::Unavailable,
+            409 | 503 | 529 => ErrorKind::Unavailable,
             413 => self.invalid_request(),
             403 if !page => ErrorKind::InvalidKey,
             // What the API says of an app has words; what has none, or is no JSON, comes from a router, and so the base
