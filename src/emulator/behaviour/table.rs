@@ -160,6 +160,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     fixed(named!("key-401"), 401, JSON, r#"{"error":"Invalid API key"}"#, "401, the key is wrong"),
     fixed(named!("plan-401"), 401, JSON, r#"{"error":"This API is only available on a paid plan.  Visit your dashboard to upgrade."}"#, "401, a paid plan is needed"),
     fixed(named!("credits-402"), 402, JSON, r#"{"error":"You have used up your credits."}"#, "402, no credits left"),
+    fixed(named!("route-404"), 404, JSON, r#"{"error":"Not Found","message":"Route POST /api/v1/chat/completions not found"}"#, "404 of a route, as for a wrong base URL"),
     fixed(named!("rate-429"), 429, &[("content-type", "application/json"), ("retry-after", "2")], r#"{"error":"Too many requests"}"#, "429 with Retry-After: 2"),
     fixed(named!("rate-429-bare"), 429, JSON, r#"{"error":"Too many requests"}"#, "429 without Retry-After"),
     fixed(named!("rate-429-hour"), 429, &[("content-type", "application/json"), ("retry-after", "3600")], r#"{"error":"Too many requests"}"#, "429 with Retry-After: 3600"),

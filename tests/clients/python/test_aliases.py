@@ -21,7 +21,7 @@ FAILS = {
     "image-unsupported-400": 400,
 } | dict.fromkeys(
     ["cut-plain", "unframed", "reset-before", "reset-after-store", "html-for-stream", "error-under-200",
-     "empty-200", "redirect-302", "key-401", "error-500", "error-500-after-store", "empty-500", "error-object",
+     "empty-200", "redirect-302", "key-401", "route-404", "error-500", "error-500-after-store", "empty-500", "error-object",
      "upper-code", "html-502", "unavailable-503", "text-524"], 502,
 )  # fmt: skip
 BREAKS_WHEN_STREAMED = {
