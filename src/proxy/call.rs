@@ -251,6 +251,13 @@ impl Call {
                 "Chipp refuses the key of this alias"
             );
         }
+        if reported.kind == ErrorKind::UnknownRoute {
+            tracing::error!(
+                request_id = self.exchange.record.request_id.as_str(),
+                alias = &*self.attempt.route.alias,
+                "upstream.base_url: the upstream has no such route"
+            );
+        }
     }
 
     fn facts(&self, retry_after: Option<Duration>) -> Facts<'_> {

@@ -25,6 +25,7 @@ pub(super) fn unsent(failed: SendError) -> Error {
         | SendErrorKind::Malformed
         | SendErrorKind::Interim
         | SendErrorKind::Mismatched
+        | SendErrorKind::UnknownCoding
         | SendErrorKind::Unframed => Error::upstream_error(),
     }
 }
@@ -120,6 +121,7 @@ pub(super) fn send_kind(failed: SendError) -> &'static str {
         SendErrorKind::Malformed => "malformed_http",
         SendErrorKind::Interim => "interim_response",
         SendErrorKind::Mismatched => "mismatched_response",
+        SendErrorKind::UnknownCoding => "unknown_coding",
         SendErrorKind::Unframed => "unframed",
     }
 }
@@ -158,6 +160,7 @@ pub(super) fn api_kind(kind: &ErrorKind) -> &'static str {
         ErrorKind::PlanRequired => "plan_required",
         ErrorKind::QuotaExhausted => "quota",
         ErrorKind::UnknownModel => "unknown_app",
+        ErrorKind::UnknownRoute => "unknown_route",
         ErrorKind::UnknownSession => "unknown_session",
         ErrorKind::InvalidRequest { .. } => "invalid_request",
         ErrorKind::RateLimited => "rate_limited",

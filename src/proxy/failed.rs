@@ -114,7 +114,13 @@ impl Cause {
                 Self::Request
             }
             (ErrorKind::InvalidKey, KeyOwner::Operator)
-            | (ErrorKind::PlanRequired | ErrorKind::QuotaExhausted | ErrorKind::UnknownModel, _) => Self::App,
+            | (
+                ErrorKind::PlanRequired
+                | ErrorKind::QuotaExhausted
+                | ErrorKind::UnknownModel
+                | ErrorKind::UnknownRoute,
+                _,
+            ) => Self::App,
             (ErrorKind::RateLimited, _) => Self::Fault(Fault::RateLimit),
             (ErrorKind::Unavailable, _) => Self::Fault(Fault::Unavailable),
             (ErrorKind::UnknownSession | ErrorKind::Server, _) => Self::Fault(Fault::ServerError),
@@ -139,11 +145,13 @@ mod tests {
             (ErrorKind::PlanRequired, 401, Cause::App, Session::Same),
             (ErrorKind::QuotaExhausted, 402, Cause::App, Session::Same),
             (ErrorKind::UnknownModel, 404, Cause::App, Session::Same),
+            (ErrorKind::UnknownRoute, 404, Cause::App, Session::Same),
             (invalid(), 400, Cause::Request, Session::Same),
             (invalid(), 413, Cause::Request, Session::Same),
             (invalid(), 422, Cause::Request, Session::Same),
             (ErrorKind::RateLimited, 429, Cause::Fault(Fault::RateLimit), Session::Same),
             (ErrorKind::Unavailable, 503, Cause::Fault(Fault::Unavailable), Session::Fresh),
+            (ErrorKind::Unavailable, 409, Cause::Fault(Fault::Unavailable), Session::Fresh),
             (ErrorKind::Unavailable, 529, Cause::Fault(Fault::Unavailable), Session::Fresh),
             (ErrorKind::Server, 302, Cause::Fault(Fault::ServerError), Session::Fresh),
             (ErrorKind::Server, 408, Cause::Fault(Fault::ServerError), Session::Fresh),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::utf8_percent_encode;
+
 use crate::catalog::Images;
 use crate::openai::Error;
 use crate::openai::chat::{Content, Message, Part, Role};
@@ -29,8 +31,8 @@ pub fn text(message: Message<'_>, index: usize, images: Images) -> Result<Cow<'_
     })
 }
 
-/// Text parts follow each other as they are (a client that splits a text means the same text); an image's URL
-/// stands on a line of its own, where an app's tools pick it up.
+/// Text parts follow each other as they are (a client that splits a text means the same text); an image stands on a
+/// line of its own.
 fn join<'a>(parts: Vec<Part<'a>>, index: usize, images: Images) -> Result<Cow<'a, str>, Error> {
     let mut joined: Cow<'a, str> = Cow::Borrowed("");
     for (position, part) in parts.into_iter().enumerate() {
@@ -51,7 +53,7 @@ fn join<'a>(parts: Vec<Part<'a>>, index: usize, images: Images) -> Result<Cow<'a
                     if !text.is_empty() && !text.ends_with('\n') {
                         text.push('\n');
                     }
-                    text.push_str(&url);
+                    push_picture(text, &url);
                     text.push('\n');
                 }
             },
@@ -60,6 +62,27 @@ fn join<'a>(parts: Vec<Part<'a>>, index: usize, images: Images) -> Result<Cow<'a
         }
     }
     Ok(joined)
+}
+
+/// Writes an image in the one form that Chipp makes a picture for the app's model: with an EMPTY alternative text. A
+/// bare URL would be only text. Characters that could end the form early are percent-encoded.
+fn push_picture(text: &mut String, url: &str) {
+    text.push_str("![](");
+    let mut rest = url;
+    while let Some(at) = rest.find(ends_picture) {
+        let (before, from) = rest.split_at(at);
+        let (letter, after) = from.split_at(from.chars().next().map_or(0, char::len_utf8));
+        text.push_str(before);
+        text.extend(utf8_percent_encode(letter, percent_encoding::NON_ALPHANUMERIC));
+        rest = after;
+    }
+    text.push_str(rest);
+    text.push(')');
+}
+
+/// A backslash before the closing parenthesis would take its meaning away.
+fn ends_picture(letter: char) -> bool {
+    matches!(letter, '(' | ')' | '<' | '>' | '\\') || letter.is_whitespace() || letter.is_control()
 }
 
 #[cfg(test)]
@@ -85,10 +108,26 @@ mod tests {
         let message = message(Role::User, Content::Parts(parts));
         assert_eq!(
             text(message.clone(), 0, Images::Text).unwrap(),
-            "What?\nhttps://example.com/cat.png\nAnd?"
+            "What?\n![](https://example.com/cat.png)\nAnd?"
         );
         let error = text(message, 3, Images::Reject).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("messages[3].content[1].type"));
+    }
+
+    #[test]
+    fn nothing_in_an_address_ends_the_picture_early() {
+        for (url, written) in [
+            ("https://example.com/a?b=1&c=[2]#d%20e", "https://example.com/a?b=1&c=[2]#d%20e"),
+            ("https://example.com/katze-ä.png", "https://example.com/katze-ä.png"),
+            ("https://e.com/a (1).png", "https://e.com/a%20%281%29.png"),
+            ("https://e.com/)\n![](x", "https://e.com/%29%0A![]%28x"),
+            ("https://e.com/<a>\u{a0}\u{7f}\u{85}\t\\", "https://e.com/%3Ca%3E%C2%A0%7F%C2%85%09%5C"),
+            ("", ""),
+        ] {
+            let parts = Content::Parts(vec![Part::ImageUrl(url.into())]);
+            let text = text(message(Role::User, parts), 0, Images::Text).unwrap();
+            assert_eq!(text, format!("![]({written})\n"), "{url:?}");
+        }
     }
 
     #[test]

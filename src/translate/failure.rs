@@ -73,6 +73,8 @@ pub fn api_error(error: &ApiError, facts: Facts<'_>) -> Error {
         }
         ErrorKind::RateLimited => Error::upstream_rate_limited(facts.retry_after),
         ErrorKind::Unavailable => Error { retry_after: facts.retry_after, ..Error::upstream_error() },
+        // The operator's fault: no retry helps.
+        ErrorKind::UnknownRoute => Error::upstream_error().should_retry(false),
         ErrorKind::UnknownSession | ErrorKind::Server => Error::upstream_error(),
     }
 }
@@ -127,6 +129,7 @@ mod tests {
             (ErrorKind::RateLimited, FACTS, 429, "rate_limit_exceeded", Some("rate_limit_exceeded"), None),
             (ErrorKind::Unavailable, FACTS, 502, "api_error", Some("upstream_error"), None),
             (ErrorKind::Server, FACTS, 502, "api_error", Some("upstream_error"), None),
+            (ErrorKind::UnknownRoute, FACTS, 502, "api_error", Some("upstream_error"), None),
             (ErrorKind::UnknownSession, FACTS, 502, "api_error", Some("upstream_error"), None),
         ];
         for (kind, facts, status, r#type, code, param) in table {
@@ -140,15 +143,23 @@ mod tests {
     fn waits_are_passed_on_and_hopeless_retries_discouraged() {
         assert_eq!(of(ErrorKind::RateLimited, FACTS).retry_after, Some(Duration::from_secs(7)));
         assert_eq!(of(ErrorKind::QuotaExhausted, FACTS).should_retry, Some(false));
+        assert_eq!(of(ErrorKind::UnknownRoute, FACTS).should_retry, Some(false));
     }
 
     #[test]
     fn no_secret_gets_out() {
         let error = of(ErrorKind::InvalidRequest { param: None }, FACTS);
         assert_eq!(error.message, "The app refused the request: gpt-4o with *** in *** said `messages` no");
-        for kind in
-            [ErrorKind::Server, ErrorKind::UnknownModel, ErrorKind::InvalidKey, ErrorKind::RateLimited]
-        {
+        let param = Some("apps[0].myapp-123.live_key".to_owned());
+        let error = of(ErrorKind::InvalidRequest { param }, FACTS);
+        assert_eq!(error.param.as_deref(), Some("apps[0].gpt-4o.***"));
+        for kind in [
+            ErrorKind::Server,
+            ErrorKind::UnknownModel,
+            ErrorKind::UnknownRoute,
+            ErrorKind::InvalidKey,
+            ErrorKind::RateLimited,
+        ] {
             let text = String::from_utf8(of(kind, FACTS).to_json()).unwrap();
             assert!(!text.contains("myapp") && !text.contains("session-9") && !text.contains("live_key"));
         }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_http::Payload;
@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::coding::{Corrupt, Decoder};
 use super::socket::Eof;
 
 /// The body of an answer. Dropping it closes the connection, which is how a request is cancelled.
@@ -27,6 +28,8 @@ pub struct Body {
     /// One timer for the whole body. It may ring too early for the piece that is awaited; it is then set anew.
     /// So a piece costs no timer of its own.
     timer: Option<Pin<Box<Sleep>>>,
+    /// For a body with a content coding.
+    decoder: Option<Box<Decoder>>,
 }
 
 /// How a body says where it ends.
@@ -45,10 +48,10 @@ pub enum Framing {
 /// Why a body broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// The connection ended before the body did.
+    /// The connection, or what the content coding holds, ended before the body did.
     #[error("the upstream's answer was cut off")]
     Cut,
-    /// The chunks are not chunks.
+    /// The chunks are not chunks, or the content coding is not what the head says.
     #[error("the upstream's answer is not HTTP")]
     Malformed,
     /// `timeouts.idle` ran out.
@@ -64,7 +67,12 @@ pub enum BodyError {
 
 impl Body {
     pub(super) fn new(payload: Payload, framing: Framing, idle: Duration, deadline: Instant) -> Self {
-        Self { payload, framing, idle, deadline, has_ended: false, waiting: None, timer: None }
+        Self { payload, framing, idle, deadline, has_ended: false, waiting: None, timer: None, decoder: None }
+    }
+
+    /// With the decoder of its content coding.
+    pub(super) fn decoded(self, decoder: Option<Decoder>) -> Self {
+        Self { decoder: decoder.map(Box::new), ..self }
     }
 
     /// A chunked body of these pieces, with no deadline worth mentioning.
@@ -80,7 +88,7 @@ impl Body {
         self.framing
     }
 
-    /// The next piece, as it came from the network; `None` at the end, and ever after. After an error there is
+    /// The next piece, decoded, as it came from the network; `None` at the end, and ever after. After an error there is
     /// nothing more either.
     pub async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
         poll_fn(|cx| self.poll_next(cx)).await
@@ -91,6 +99,11 @@ impl Body {
         if self.has_ended {
             return Poll::Ready(None);
         }
+        if self.decoder.is_some() { self.poll_decoded(cx) } else { self.poll_piece(cx) }
+    }
+
+    /// The next piece as it came from the network.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let Poll::Ready(item) = Pin::new(&mut self.payload).poll_next(cx) else {
             return self.poll_clocks(cx).map(|error| Some(Err(error)));
         };
@@ -103,9 +116,34 @@ impl Body {
         })
     }
 
+    /// The next piece of a body with a content coding.
+    fn poll_decoded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            let Some(decoder) = &mut self.decoder else { return self.poll_piece(cx) };
+            match decoder.next() {
+                Ok(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
+                Ok(None) => {}
+                Err(Corrupt) => {
+                    self.has_ended = true;
+                    return Poll::Ready(Some(Err(BodyError::Malformed)));
+                }
+            }
+            let item = ready!(self.poll_piece(cx));
+            let Some(decoder) = &mut self.decoder else { return Poll::Ready(item) };
+            match item {
+                Some(Ok(piece)) => decoder.feed(piece),
+                None if decoder.is_complete() => return Poll::Ready(None),
+                None => return Poll::Ready(Some(Err(BodyError::Cut))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+    }
+
     /// The whole body. One that is longer than `cap` bytes is [`BodyError::TooLarge`], as soon as that is known.
     pub async fn collect(&mut self, cap: usize) -> Result<Bytes, BodyError> {
         let expected = match self.framing {
+            // Of a coded body this says nothing.
+            Framing::Length(_) if self.decoder.is_some() => 0,
             Framing::Length(length) => usize::try_from(length).map_err(|_| BodyError::TooLarge)?,
             Framing::Chunked | Framing::UntilClose | Framing::Unframed => 0,
         };

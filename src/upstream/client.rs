@@ -8,6 +8,7 @@ use actix_http::{ConnectionType, Payload, RequestHeadType, ResponseHead};
 use bytes::Bytes;
 use tokio::time::{Duration, Instant, timeout_at};
 
+use super::coding::{Coding, Decoder};
 use super::dial::Dialler;
 use super::head::{self, Echo, Endpoint, Heads};
 use super::pool::Pool;
@@ -149,7 +150,8 @@ impl Inner {
             status: head.status.as_u16(),
             session: head::session(&head.headers),
             retry_after: if success { None } else { head::retry_after(&head.headers, SystemTime::now()) },
-            body: Body::new(payload, framing?, self.timeouts.idle, deadline),
+            body: Body::new(payload, framing?, self.timeouts.idle, deadline)
+                .decoded(decoder(&head, framing?)?),
         })
     }
 
@@ -161,6 +163,14 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The decoder that the body needs, if there is a body and it is coded.
+fn decoder(head: &ResponseHead, framing: Framing) -> Result<Option<Decoder>, SendErrorKind> {
+    if matches!(framing, Framing::Length(0) | Framing::Unframed) {
+        return Ok(None);
+    }
+    Coding::of(&head.headers)?.map(Decoder::new).transpose()
 }
 
 /// Whether bytes that nobody reads may still come on the connection, while awc would use it again.

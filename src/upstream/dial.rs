@@ -108,10 +108,10 @@ impl Target {
             }
         };
         let Some(tls) = &self.tls else {
-            return Ok(Socket::Plain(tcp));
+            return Ok(Socket::plain(tcp));
         };
         match tls.call(Connection::new(self.host.clone(), tcp)).await {
-            Ok(connection) => Ok(Socket::Tls(Box::new(connection.into_parts().0))),
+            Ok(connection) => Ok(Socket::tls(connection.into_parts().0)),
             Err(error) => {
                 tracing::debug!(%error, "no TLS session with the upstream");
                 Err(ConnectError::Io(DialError::Tls.into()))

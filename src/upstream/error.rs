@@ -8,6 +8,7 @@ use actix_http::error::ParseError;
 use awc::error::{ConnectError, SendRequestError};
 
 use super::dial::DialError;
+use super::interim::TooLarge;
 
 /// Why a client cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +78,15 @@ pub enum SendErrorKind {
     /// What came is not HTTP.
     #[error("the upstream's answer is not HTTP")]
     Malformed,
-    /// An interim answer (1xx), after which awc would give the real one to the next request.
-    #[error("the upstream sent an interim response")]
+    /// 101, which nobody asked for: what follows is no longer HTTP. Other interim responses are skipped.
+    #[error("the upstream switched protocols")]
     Interim,
     /// The answer carries the correlation id of another request.
     #[error("the upstream's answer belongs to another request")]
     Mismatched,
+    /// The body has a content coding that is not supported, or several.
+    #[error("the upstream's answer has an unknown content coding")]
+    UnknownCoding,
     /// A success whose body has neither a length nor chunks; awc would read it as empty.
     #[error("the upstream's answer does not say where it ends")]
     Unframed,
@@ -111,6 +115,7 @@ pub(super) fn connecting(error: &ConnectError) -> SendErrorKind {
 pub(super) fn sending(error: &SendRequestError) -> SendErrorKind {
     match error {
         SendRequestError::Response(parse) => match parse {
+            ParseError::Io(io) if TooLarge::caused(io) => SendErrorKind::Malformed,
             ParseError::Io(_) | ParseError::Incomplete | ParseError::Timeout => SendErrorKind::Disconnected,
             ParseError::Method
             | ParseError::Uri(_)
@@ -169,6 +174,10 @@ mod tests {
             (SendRequestError::TunnelNotSupported, SendErrorKind::Disconnected),
             (SendRequestError::Timeout, SendErrorKind::HeadTimeout),
             (SendRequestError::Response(ParseError::Io(reset())), SendErrorKind::Disconnected),
+            (
+                SendRequestError::Response(ParseError::Io(io::Error::other(TooLarge))),
+                SendErrorKind::Malformed,
+            ),
             (SendRequestError::Response(ParseError::Incomplete), SendErrorKind::Disconnected),
             (SendRequestError::Response(ParseError::Header), SendErrorKind::Malformed),
             (SendRequestError::Response(ParseError::Version), SendErrorKind::Malformed),

@@ -121,6 +121,7 @@ pub fn unsent(failed: SendError) -> Option<(Fault, Session)> {
             SendErrorKind::Malformed
             | SendErrorKind::Interim
             | SendErrorKind::Mismatched
+            | SendErrorKind::UnknownCoding
             | SendErrorKind::Unframed,
             Sent::Unknown,
         ) => Fault::ServerError,
@@ -280,6 +281,7 @@ mod tests {
             (SendErrorKind::Malformed, fresh(Fault::ServerError)),
             (SendErrorKind::Interim, fresh(Fault::ServerError)),
             (SendErrorKind::Mismatched, fresh(Fault::ServerError)),
+            (SendErrorKind::UnknownCoding, fresh(Fault::ServerError)),
             (SendErrorKind::Unframed, fresh(Fault::ServerError)),
         ];
         for (kind, expected) in table {

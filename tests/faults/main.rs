@@ -153,7 +153,7 @@ faults! {
     a_reset_after_its_work: later("reset-after-store").on(ANY) => upstream_error().tried(), vec![ONE, ALL];
     silence: later("silent").impatient() => error(504, "upstream_timeout").tried(), vec![ONE];
     silence_that_is_named: later("silent").impatient().on(ANY) => error(504, "upstream_timeout").tried(), vec![ONE, ALL];
-    an_interim_head: later("interim-103") => upstream_error().tried(), vec![ONE];
+    an_interim_head: later("interim-103") => answer("continued"), vec![ONE];
     an_error_under_200: later("error-under-200") => upstream_error().tried(), vec![ONE];
     a_page_under_200: later("html-for-stream").on(ANY) => upstream_error().tried(), vec![ONE, ALL];
     nothing_under_200: later("empty-200").on(ANY) => upstream_error().tried(), vec![ONE, ALL];

@@ -53,6 +53,7 @@ const UPSTREAM_WORDS: &[&str] = &[
     "Invalid API key",
     "paid plan",
     "used up your credits",
+    "Route POST",
     "MODEL_FAILED",
     "model failed",
     "INTERNAL_FAILURE",
@@ -200,6 +201,14 @@ fn an_app_that_nobody_has_is_an_unknown_model() {
     assert_eq!(answer.json["error"]["param"], "model");
     assert!(answer.json["error"]["message"].as_str().unwrap().contains("`lost`"));
     nothing_leaks(&proxy, "lost", &(headers_text(&answer.headers) + &answer.text));
+}
+
+#[test]
+fn a_base_url_that_leads_elsewhere_is_an_upstream_error_and_no_unknown_model() {
+    let proxy = Proxy::start();
+    check_refusal(&proxy, "route-404", &proxy.chat(&question("route-404")));
+    let metrics = proxy.metrics();
+    assert!(metrics.contains("kind=\"unknown_route\""), "{metrics}");
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use chipp_proxy::emulator::{Options, Outcome};
 use serde_json::{Value, json};
 
-use crate::raw::post;
+use crate::raw::{ask, post};
 use crate::support::{PATIENCE, Proxy, dialogue};
 use crate::{proxy_of, question, question_with};
 
 const INVALID: &str = "invalid_request_error";
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
 fn tool() -> Value {
     json!([{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}])
@@ -166,7 +167,12 @@ fn an_alias_decides_on_tools_and_images() {
     let address = "https://example.com/cat.png";
     assert_eq!(proxy.chat(&with_image("easy", address)).status, 200);
     let heard = proxy.emulator.requests().last().unwrap().heard();
-    assert_eq!(&*heard[0].content, "what is this?\nhttps://example.com/cat.png\n");
+    assert_eq!(&*heard[0].content, "what is this?\n![](https://example.com/cat.png)\n");
+    let input = json!([{"role": "user", "content": [{"type": "input_image", "image_url": address}]}]);
+    let body = json!({"model": "easy", "input": input}).to_string();
+    assert_eq!(ask(proxy.listen, "POST", "/v1/responses", JSON, body.as_bytes()).status, 200);
+    let heard = proxy.emulator.requests().last().unwrap().heard();
+    assert_eq!(&*heard[0].content, "![](https://example.com/cat.png)\n");
     let refused = |body: Value, param| {
         post(proxy.listen, &[], body.to_string().as_bytes()).is_error((
             400,

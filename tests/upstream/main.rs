@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a failure to set the scene fails the test")]
 #![expect(clippy::panic, reason = "the helpers of a test may fail it")]
 
+mod coded;
+mod interim;
 mod scene;
 mod tls;
 
@@ -100,7 +102,7 @@ fn connections_are_used_again_unless_that_is_off() {
 #[test]
 fn what_awc_did_not_read_is_given_to_nobody() {
     let cases = [
-        ("HTTP/1.1 103 Early Hints\r\n\r\n", Some(SendErrorKind::Interim)),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", Some(SendErrorKind::Interim)),
         ("HTTP/1.1 200 OK\r\n\r\n", Some(SendErrorKind::Unframed)),
         ("HTTP/1.1 502 Bad Gateway\r\n\r\n", None),
         ("HTTP/1.1 200 OK\r\nupgrade: websocket\r\ncontent-length: 2\r\n\r\n", None),
@@ -148,13 +150,13 @@ fn a_request_that_was_connecting_meanwhile_starts_over() {
             _ = &mut first => panic!("nobody answered"),
             asked = server.ask() => asked,
         };
-        peer.write("HTTP/1.1 103 Early Hints\r\n\r\n").await;
+        peer.write("HTTP/1.1 101 Switching Protocols\r\n\r\n").await;
         see_events().await;
         actix_rt::spawn(async move {
             server.accept().await.betray();
             server.serve(OK).await
         });
-        // In this order: the second begins to connect, the first finds its interim answer, the second is connected.
+        // In this order: the second begins to connect, the first finds its unfit answer, the second is connected.
         let (second, first) = join(send(&client), first).await;
         assert_eq!(failure(first), (SendErrorKind::Interim, Sent::Unknown));
         assert_eq!(text(second).await, "ok");

@@ -97,7 +97,7 @@ impl Server {
     }
 
     /// One connection, one request, one answer; the connection stays open.
-    pub(crate) async fn serve(&self, answer: &str) -> Peer {
+    pub(crate) async fn serve(&self, answer: impl AsRef<[u8]>) -> Peer {
         let (mut peer, _) = self.ask().await;
         peer.write(answer).await;
         peer
@@ -118,8 +118,8 @@ impl Peer {
         Some(String::from_utf8(text).unwrap())
     }
 
-    pub(crate) async fn write(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).await.unwrap();
+    pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
     pub(crate) async fn is_closed(&mut self) -> bool {

@@ -63,9 +63,6 @@ fn other_forms_and_statuses() {
         (401, "<html>401</html>", ErrorKind::InvalidKey),
         (403, r#"{"error":"Forbidden"}"#, ErrorKind::InvalidKey),
         (403, "<html>blocked</html>", ErrorKind::Server),
-        (404, r#"{"error":"Not found"}"#, ErrorKind::UnknownModel),
-        (404, "<html>404</html>", ErrorKind::Server),
-        (404, "", ErrorKind::Server),
         (408, "", ErrorKind::Server),
         (503, "upstream connect error", ErrorKind::Unavailable),
         (529, r#"{"error":"Overloaded"}"#, ErrorKind::Unavailable),
@@ -77,6 +74,145 @@ fn other_forms_and_statuses() {
         (400, "{\"error\":\"`mod", invalid(None)),
         (400, "[]", invalid(None)),
     ]);
+}
+
+/// What the error middleware of Chipp's backend writes.
+#[test]
+fn error_classes_of_the_backend() {
+    let kinds = [
+        (400, "ValidationError", "Bad input", "VALIDATION_ERROR", invalid(None)),
+        (
+            402,
+            "InsufficientCreditsError",
+            "Please add some",
+            "INSUFFICIENT_CREDITS",
+            ErrorKind::QuotaExhausted,
+        ),
+        (403, "ForbiddenError", "You may not do this", "FORBIDDEN", ErrorKind::InvalidKey),
+        (
+            403,
+            "ForbiddenError",
+            "Session does not belong to this application",
+            "FORBIDDEN",
+            ErrorKind::UnknownSession,
+        ),
+        (404, "NotFoundError", "Application with ID '12' not found", "NOT_FOUND", ErrorKind::UnknownModel),
+        (
+            404,
+            "NotFoundError",
+            "Chat session with ID '0192-a' not found",
+            "NOT_FOUND",
+            ErrorKind::UnknownSession,
+        ),
+        (
+            404,
+            "NotFoundError",
+            "Chat session with ID 'unknown model' not found",
+            "NOT_FOUND",
+            ErrorKind::UnknownSession,
+        ),
+        (409, "ConflictError", "The resource was changed meanwhile", "CONFLICT", ErrorKind::Unavailable),
+        (429, "RateLimitError", "Slow down", "RATE_LIMITED", ErrorKind::RateLimited),
+        (502, "ExternalServiceError", "The provider failed", "EXTERNAL_SERVICE_ERROR", ErrorKind::Server),
+    ];
+    for (status, class, message, code, kind) in kinds {
+        let body =
+            format!(r#"{{"error":"{class}","message":"{message}","code":"{code}","requestId":"r-1"}}"#);
+        let error = classify(status, body.as_bytes());
+        assert_eq!((error.kind, error.message.as_deref()), (kind, Some(message)), "{body}");
+        let nested = format!(r#"{{"error":{{"name":"{class}","message":"{message}","code":"{code}"}}}}"#);
+        assert_eq!(classify(status, nested.as_bytes()).message.as_deref(), Some(message), "{nested}");
+    }
+}
+
+#[test]
+fn a_404_of_a_route_is_not_one_of_an_app() {
+    let route = || ErrorKind::UnknownRoute;
+    assert_kinds(&[
+        (404, r#"{"error":"Not Found","message":"Route POST /api/v2/chat/completions not found"}"#, route()),
+        (404, r#"{"error":"Not Found","message":"Route GET /session/api-key/x not found"}"#, route()),
+        (404, r#"{"message":"Cannot POST /chat/completions","error":"Not Found","statusCode":404}"#, route()),
+        (404, r#"{"message":"no Route matched with those values"}"#, route()),
+        (404, r#"{"error":"Not Found"}"#, route()),
+        (404, r#"{"error":"Not found"}"#, route()),
+        (404, r#"{"message":"Not Found"}"#, route()),
+        (404, r#"{"detail":"Not Found"}"#, route()),
+        (404, r#"{"error":{"code":404,"message":"Not Found"}}"#, route()),
+        (404, "{}", route()),
+        (404, "<html>404</html>", route()),
+        (404, "404 page not found", route()),
+        (404, "", route()),
+        (404, r#"{"error":"Unknown model \"route-1\""}"#, ErrorKind::UnknownModel),
+        (404, "Unknown model", ErrorKind::UnknownModel),
+        (404, r#"{"error":"This app was deleted"}"#, ErrorKind::UnknownModel),
+        // Only a 404 is one: a tool of the app's may have met the words elsewhere.
+        (500, r#"{"error":"Not Found","message":"Route POST /x not found"}"#, ErrorKind::Server),
+    ]);
+    assert_eq!(classify_text("Route POST /x not found").kind, ErrorKind::Server);
+}
+
+#[test]
+fn details_of_a_validation() {
+    let content = || Some("messages[0].content");
+    let required = Some("Required");
+    let issues = r#"[{"code":"invalid_type","path":["messages",0,"content"],"message":"Required"}]"#;
+    let zod = format!(r#"{{"success":false,"error":{{"issues":{issues},"name":"ZodError"}}}}"#);
+    let quoted = |text: &str| Value::from(text).to_string();
+    let deep = format!(r#"{{"name":"ZodError","message":{}}}"#, quoted(issues));
+    let cases = [
+        (
+            r#"{"error":"Validation Error","message":"Invalid","details":[{"path":"messages.0.content","message":"Required"}]}"#,
+            content(),
+            required,
+        ),
+        (
+            r#"{"error":"Validation Error","details":[{"path":["messages",0,"content"],"message":"Required"}]}"#,
+            content(),
+            required,
+        ),
+        (
+            r#"{"error":"E","details":[{"path":"messages[0].content","message":"Required"},{},{}]}"#,
+            content(),
+            Some("Required (and 2 more)"),
+        ),
+        (&zod, content(), required),
+        (&format!(r#"{{"error":{}}}"#, quoted(&zod)), content(), required),
+        (&format!(r#"{{"error":{}}}"#, quoted(issues)), content(), required),
+        (&format!(r#"{{"error":{{"name":"ZodError","message":{}}}}}"#, quoted(issues)), content(), required),
+        (&format!(r#"{{"error":{}}}"#, quoted(&deep)), content(), required),
+        (issues, content(), required),
+        (r#"{"error":"E","details":[{"path":[],"message":"No `model`"}]}"#, None, Some("No `model`")),
+        (r#"{"error":"E","details":[{"path":[1,"role"]}]}"#, Some("[1].role"), Some("E")),
+        (r#"{"error":"E","details":[{"path":"stream","message":" "}]}"#, Some("stream"), Some("E")),
+    ];
+    for (body, param, message) in cases {
+        for error in [classify(400, body.as_bytes()), classify_text(body)] {
+            assert_eq!((error.kind, error.message.as_deref()), (invalid(param), message), "{body}");
+        }
+    }
+    let under_200 = serde_json::from_str(&zod).unwrap();
+    assert_eq!(reported(&under_200).map(|error| error.kind), Some(invalid(content())));
+}
+
+#[test]
+fn details_do_not_outweigh_the_status_and_a_session_is_a_session() {
+    let of = |path: &str| {
+        format!(r#"{{"error":"Validation Error","details":[{{"path":"{path}","message":"Odd"}}]}}"#)
+    };
+    assert_kinds(&[
+        (400, &of("chatSessionId"), ErrorKind::UnknownSession),
+        (401, &of("model"), ErrorKind::InvalidKey),
+        (429, &of("model"), ErrorKind::RateLimited),
+        (500, &of("model"), ErrorKind::Server),
+        (422, &of("model"), invalid(Some("model"))),
+        (400, &of(&"x".repeat(200)), invalid(None)),
+        (400, r#"{"error":"odd","details":"`model`"}"#, invalid(None)),
+        (400, r#"{"error":"`model` is odd","details":[]}"#, invalid(Some("model"))),
+        (400, r#"{"error":"`model` is odd","details":["x"]}"#, invalid(Some("model"))),
+    ]);
+    let long = format!(r#"{{"details":[{{"message":"{}"}},{{}}]}}"#, "ä".repeat(MAX_MESSAGE_BYTES));
+    let message = classify(400, long.as_bytes()).message.unwrap();
+    assert!(message.len() <= MAX_MESSAGE_BYTES && message.ends_with("ä (and 1 more)"), "{message}");
 }
 
 #[test]
@@ -119,6 +255,7 @@ fn errors_without_a_status() {
         ("You are out of credits", ErrorKind::QuotaExhausted),
         ("Invalid API key", ErrorKind::InvalidKey),
         ("Session not found", ErrorKind::UnknownSession),
+        (r#"{"error":"ValidationError","code":"VALIDATION_ERROR"}"#, invalid(None)),
         (r#"Unknown model "a-1""#, ErrorKind::UnknownModel),
         ("`messages` must be a non-empty array", invalid(Some("messages"))),
         (r#"{"error":{"code":429,"message":"slow down"}}"#, ErrorKind::RateLimited),

@@ -20,8 +20,8 @@ FAILS = {
     "plan-401": 403, "credits-402": 429, "rate-429": 429, "rate-429-bare": 429, "rate-429-hour": 429,
     "image-unsupported-400": 400,
 } | dict.fromkeys(
-    ["cut-plain", "unframed", "interim-103", "reset-before", "reset-after-store", "html-for-stream", "error-under-200",
-     "empty-200", "redirect-302", "key-401", "error-500", "error-500-after-store", "empty-500", "error-object",
+    ["cut-plain", "unframed", "reset-before", "reset-after-store", "html-for-stream", "error-under-200",
+     "empty-200", "redirect-302", "key-401", "route-404", "error-500", "error-500-after-store", "empty-500", "error-object",
      "upper-code", "html-502", "unavailable-503", "text-524"], 502,
 )  # fmt: skip
 BREAKS_WHEN_STREAMED = {

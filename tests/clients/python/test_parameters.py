@@ -154,7 +154,7 @@ def test_image_goes_as_its_address_in_the_text(base):
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
     body, _ = raw.answer(base, raw.message(parts))
     text = body["choices"][0]["message"]["content"]
-    assert "What is this?" in text and url in text
+    assert "What is this?" in text and f"![]({url})" in text
 
 
 @pytest.mark.parametrize(
