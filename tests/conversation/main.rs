@@ -17,6 +17,7 @@ mod isolation;
 mod leaving;
 mod parallel;
 mod relay;
+mod runs;
 mod side_requests;
 mod spelling;
 #[path = "../support/mod.rs"]

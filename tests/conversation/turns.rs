@@ -15,7 +15,7 @@ const APART: [&str; 6] =
 fn is_kept(behaviour: &Behaviour, how: How) -> bool {
     let is_nameless = how == Streamed && NAMELESS.contains(&behaviour.name);
     // A filter may have kept from the client what the session holds.
-    !is_nameless && behaviour.name != "content-filter"
+    !is_nameless && !["content-filter", "refusal-word"].contains(&behaviour.name)
 }
 
 /// The apps that answer in both ways.

@@ -19,13 +19,11 @@ const UPSTREAM_TIMEOUT: Expected = (504, "api_error", Some("upstream_timeout"));
 /// What a client is told when it asks this app.
 fn expected(name: &str) -> Expected {
     match name {
-        "image-unsupported-400" => (400, "invalid_request_error", None),
+        "image-unsupported-400" | "zod-400" | "validation-400" => (400, "invalid_request_error", None),
         "key-401" => (502, "api_error", Some("upstream_auth_failed")),
         "plan-401" => (403, "insufficient_quota", Some("plan_required")),
-        "credits-402" => (429, "insufficient_quota", Some("insufficient_quota")),
-        "rate-429" | "rate-429-bare" | "rate-429-hour" => {
-            (429, "rate_limit_exceeded", Some("rate_limit_exceeded"))
-        }
+        "credits-402" | "credits-402-class" => (429, "insufficient_quota", Some("insufficient_quota")),
+        _ if name.starts_with("rate-429") => (429, "rate_limit_exceeded", Some("rate_limit_exceeded")),
         "stall" | "silent" => UPSTREAM_TIMEOUT,
         _ => UPSTREAM_ERROR,
     }
@@ -43,6 +41,10 @@ const AFTER_TEXT: &[&str] = &[
     "cut-c",
     "cut-after-store",
     "cut-chunk",
+    "interrupted",
+    "network-error-word",
+    "big-text",
+    "unknown-word-open",
 ];
 
 /// Words of the pretended Chipp's that no client may read.
@@ -68,7 +70,7 @@ const UPSTREAM_WORDS: &[&str] = &[
 /// `retry-after` and `retry-after-ms`.
 fn expected_waits(name: &str) -> (&'static str, &'static str) {
     match name {
-        "rate-429" => ("2", "2000"),
+        "rate-429" | "rate-429-class" => ("2", "2000"),
         "rate-429-hour" => ("3600", "3600000"),
         _ => ("", ""),
     }
@@ -126,7 +128,8 @@ fn check_refusal(proxy: &Proxy, name: &str, answer: &Answer) {
 fn check_error(name: &str, error: &Value, kind: &str, code: Option<&str>) {
     let got = (error["type"].as_str().unwrap(), error["code"].as_str());
     assert_eq!(got, (kind, code), "{name}: {error}");
-    assert!(error["param"].is_null(), "{name}: {error}");
+    let param = matches!(name, "zod-400" | "validation-400").then_some("messages[0].content");
+    assert_eq!(error["param"].as_str(), param, "{name}: {error}");
 }
 
 /// A stream that breaks after some text: the text, one error event, and the end.

@@ -26,8 +26,8 @@ fn expected(name: &str, content: &str) {
 
 fn reason(name: &str) -> &'static str {
     match name {
-        "finish-length" => "length",
-        "content-filter" => "content_filter",
+        "finish-length" | "max-tokens-word" => "length",
+        "content-filter" | "refusal-word" => "content_filter",
         _ => "stop",
     }
 }

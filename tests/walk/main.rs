@@ -48,8 +48,20 @@ const TEXTS: [&str; 8] = [
     "Repeat exactly:   ",
 ];
 const SYSTEMS: [&str; 3] = ["Be brief.", "Be kind.", "Be brief. \n"];
+/// Apps that wait for a test.
+const GATED: [&str; 2] = ["gated", "rounds-gated"];
 /// Apps that are interesting more often than others.
-const NOTABLE: [&str; 9] = [
+const NOTABLE: [&str; 19] = [
+    "rounds-a",
+    "rounds-b",
+    "rounds-c",
+    "rounds-stop",
+    "rounds-no-last-finish",
+    "takeover",
+    "reset-step",
+    "big-metadata",
+    "foreign-session-id",
+    "forbidden-session-403",
     "forgetful",
     "missing-session-404",
     "no-session-id",
@@ -132,8 +144,7 @@ fn plain_text() -> impl Strategy<Value = String> {
 fn text() -> impl Strategy<Value = String> {
     let all: Vec<&str> = BEHAVIOURS
         .iter()
-        .filter(|behaviour| !matches!(behaviour.streamed, Ends::Never | Ends::TakenOver | Ends::Withdrawn))
-        .filter(|behaviour| !["gated", "rounds-gated"].contains(&behaviour.name))
+        .filter(|behaviour| behaviour.streamed != Ends::Never && !GATED.contains(&behaviour.name))
         .map(|behaviour| behaviour.name)
         .collect();
     let act = prop_oneof![

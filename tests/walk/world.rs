@@ -20,7 +20,11 @@ const UPSTREAM: &str = "retry: {attempts: 2, backoff: 1ms, max_backoff: 5ms, \
 /// Statuses that say that a turn has not become part of a conversation.
 const UNTOUCHED: [u16; 8] = [400, 401, 402, 403, 404, 413, 422, 429];
 /// Apps whose streams never name their session.
-const UNNAMED: [&str; 2] = ["no-session-id", "persisted-message-id-only"];
+const UNNAMED: [&str; 3] = ["no-session-id", "persisted-message-id-only", "foreign-session-id-only"];
+/// Apps that answer a session that they do not know with an error.
+const DENYING: [&str; 2] = ["missing-session-404", "forbidden-session-403"];
+/// Apps whose answer ends at a filter.
+const FILTERED: [&str; 2] = ["content-filter", "refusal-word"];
 
 /// How a request is made.
 #[derive(Clone, Debug)]
@@ -393,9 +397,9 @@ impl World {
         let answers = matches!(ends, Ends::Answer | Ends::Empty | Ends::RefusedOnce(_) | Ends::BrokenOnce);
         let turns = said.iter().filter(|(role, _)| *role == "user").count();
         let (is_lost, is_silent) = match (taken.as_ref().map(|taken| taken.is_alive), behaviour.name) {
-            (Some(true), "forgetful" | "missing-session-404") => (turns % 2 == 0, false),
+            (Some(true), name) if name == "forgetful" || DENYING.contains(&name) => (turns % 2 == 0, false),
             (None | Some(true), _) => (false, false),
-            (Some(false), "missing-session-404") => (true, false),
+            (Some(false), name) if DENYING.contains(&name) => (true, false),
             (Some(false), _) if self.unknown_session == UnknownSession::Refuse => (true, false),
             (Some(false), _) => {
                 let is_told = answers && is_named && !is_late;
@@ -440,7 +444,12 @@ impl World {
                 }
                 return None;
             }
-            Ends::Broken => {
+            Ends::TakenOver => {
+                assert_eq!(got.status, 409, "{told}");
+                assert_eq!(received.len(), 1 + usize::from(plan.is_lost), "delivered once: {told}");
+                return None;
+            }
+            Ends::Broken | Ends::Withdrawn => {
                 // What the client wanted no more of may be complete before it breaks.
                 let may_be_complete = matches!(plan.ask.cut, Cut::Stop | Cut::Length);
                 assert!(!got.is_complete || may_be_complete, "{told}");
@@ -466,7 +475,7 @@ impl World {
                 assert!(plan.retries <= 1, "{told}");
             }
             Ends::Answer | Ends::Empty => {}
-            Ends::Never | Ends::TakenOver | Ends::Withdrawn => unreachable!("not chosen"),
+            Ends::Never => unreachable!("not chosen"),
         }
         assert!(got.is_complete, "{told}");
         assert_eq!(got.outcome, plan.outcome(), "{told}");
@@ -541,7 +550,7 @@ impl Plan<'_> {
         !is_cut
             && !got.content.trim().is_empty()
             && self.ask.wish != Wish::Off
-            && self.behaviour.name != "content-filter"
+            && !FILTERED.contains(&self.behaviour.name)
             && !(self.is_silent && is_late)
             && (self.is_continued() || !is_nameless)
     }
