@@ -16,7 +16,8 @@ use zstd::stream::raw::{DParameter, Decoder as Zstd, Operation as _};
 
 use super::SendErrorKind;
 
-/// Size of the largest decoded piece, in bytes; of gzip three times as much, since its decoder also empties its own buffers.
+/// Size of the largest decoded piece, in bytes; of gzip three times as much, since its decoder also empties its own
+/// buffers.
 const PIECE: usize = 32 << 10;
 /// Largest window of zstd as a content coding, as a power of two: 8 MiB (RFC 9659).
 const ZSTD_WINDOW: u32 = 23;

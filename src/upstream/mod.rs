@@ -7,8 +7,9 @@
 //!
 //! awc's pool and HTTP/1.1 are used through its `Connector`; sockets, names and TLS are our own (`dial`,
 //! `resolve`, `socket`, `tls`), which gives what awc's `Client` has not: the connect phase apart from the
-//! sending phase, so that "never sent" is a fact; one connect timeout over lookup, TCP and TLS; and an end
-//! of file that is an error, so that a cut body is noticed.
+//! sending phase, so that "never sent" is a fact; one connect timeout over lookup, TCP and TLS; an end of file that is
+//! an error, so that a cut body is noticed; and no interim responses (`interim`), which awc takes for the response.
+//! Content codings are decoded here as well (`coding`), with an end that is checked.
 
 mod body;
 pub mod breaker;

@@ -45,6 +45,32 @@ fn what_is_said_is_logged_if_the_operator_asks_for_it() {
 }
 
 #[test]
+fn a_wrong_base_url_is_one_error_of_a_request_in_words_to_search_for() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    let yaml = format!(
+        "server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 1}}\n\
+         upstream: {{base_url: '{}', api_key: live_test}}\n\
+         models: {{lost: emu-route-404-1}}\n\
+         auth: {{mode: open}}\n\
+         telemetry: {{log: json}}\n",
+        emulator.base_url(),
+    );
+    std::fs::write(&file, yaml).unwrap();
+    let program = Program::serve(&file, "chipp_proxy=info");
+    let body = json!({"model": "lost", "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    assert_eq!(post(program.listen, &[("x-request-id", "id-1")], body.as_bytes()).status, 502);
+    let (log, _) = program.stop();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+    let [line] = told[..] else { panic!("{log}") };
+    assert_eq!(line["message"], "upstream.base_url: the upstream has no such route");
+    assert_eq!((&line["alias"], &line["request_id"]), (&json!("lost"), &json!("id-1")));
+    assert_eq!(emulator.requests().len(), 1, "no retry helps");
+}
+
+#[test]
 fn the_log_holds_one_line_for_each_request_and_no_secret() {
     let emulator = Emulator::start(Options::default()).unwrap();
     let directory = tempfile::tempdir().unwrap();

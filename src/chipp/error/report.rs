@@ -134,8 +134,8 @@ impl Report {
             409 | 503 | 529 => ErrorKind::Unavailable,
             413 => self.invalid_request(),
             403 if !page => ErrorKind::InvalidKey,
-            // What the API says of an app has words; what has none, or is no JSON, comes from a router, and so the base
-            // URL leads elsewhere.
+            // What the API says of an app has words; what has none, or is no JSON, comes from a router: the base URL
+            // leads elsewhere.
             404 if self.form == Form::Json && !self.is_bare() => ErrorKind::UnknownModel,
             404 => ErrorKind::UnknownRoute,
             405 | 408 => ErrorKind::Server,
