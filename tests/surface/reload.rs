@@ -43,7 +43,10 @@ impl Scene {
     }
 
     fn write(&self, more: &str) {
-        fs::write(self.file(), yaml(&self.emulator, more)).unwrap();
+        // As a whole, since the program may look at any moment.
+        let whole = self.file().with_extension("new");
+        fs::write(&whole, yaml(&self.emulator, more)).unwrap();
+        fs::rename(whole, self.file()).unwrap();
     }
 
     /// `POST /reload`

@@ -547,10 +547,10 @@ impl Plan<'_> {
         let is_cut = matches!(self.ask.cut, Cut::Stop | Cut::Length) && whole != Some(&got.content);
         let is_nameless = self.ask.is_stream && UNNAMED.contains(&self.behaviour.name);
         let is_late = self.ask.is_stream && self.behaviour.name == "late-session-id";
-        !is_cut
+        let is_whole = !is_cut && !FILTERED.contains(&self.behaviour.name);
+        is_whole
             && !got.content.trim().is_empty()
             && self.ask.wish != Wish::Off
-            && !FILTERED.contains(&self.behaviour.name)
             && !(self.is_silent && is_late)
             && (self.is_continued() || !is_nameless)
     }
