@@ -187,6 +187,8 @@ fn the_top_level_is_what_it_should_be() {
         "README.md",
         "config.yaml",
         "deploy",
+        "docs",
+        "findings",
         "src",
         "target",
         "tests",

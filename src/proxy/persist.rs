@@ -67,21 +67,11 @@ impl Call {
                     let has_tried = calls > 1 || why == Why::NoBudget;
                     if has_tried && failed.cause != Cause::Request {
                         failed.error.should_retry = Some(false);
-                    } else if failed.session == Session::Fresh && self.client_may_repeat(&failed) {
-                        self.exchange.is_repeatable();
                     }
                     return Err(failed);
                 }
             }
         }
-    }
-
-    fn client_may_repeat(&self, failed: &Failed) -> bool {
-        let fault = match failed.cause {
-            Cause::Fault(fault) => Some(fault),
-            Cause::Request | Cause::OutOfTime | Cause::App => None,
-        };
-        retry::client_may_repeat(&self.worker.snapshot.config.upstream.retry, fault, failed.session)
     }
 
     /// Whether a failed call is worth another one.

@@ -1,7 +1,8 @@
 //! Whether a failed call is worth another one, when, and in which session: pure, with clock and chance handed in.
 //!
-//! Official SDKs repeat 408, 409, 429 and 5xx by themselves, so the same policy decides what clients are told
-//! (`x-should-retry`): what an app may have carried out is repeated by nobody, unless `retry.on` names it.
+//! The same table decides what clients are told. The official SDKs repeat 408, 409, 429 and 5xx by themselves, so that
+//! whatever leaves the session in doubt ([`Session::Fresh`]), which an app may have carried out, goes out with
+//! `x-should-retry: false`. `retry.on` names what the proxy itself tries again, knowing the session.
 //!
 //! Retries must not make a bad hour worse. So a request has few of them, the waits are spread at random over their
 //! whole length, and all requests together draw on one [budget](super::budget).
@@ -88,13 +89,6 @@ pub fn decide(settings: &Retry, failed: Failed, so_far: SoFar, may_spend: impl F
     Decision::Retry { after, session: failed.session }
 }
 
-/// Whether a client may send a failed request again: it cannot have been carried out (no connection, 429, and other
-/// refusals before the app's run), or the operator counts this fault among those that may be repeated.
-pub fn client_may_repeat(settings: &Retry, fault: Option<Fault>, session: Session) -> bool {
-    let is_named = |fault| settings.attempts > 1 && settings.on.contains(&fault);
-    session == Session::Same || fault.is_some_and(is_named)
-}
-
 /// Full jitter: anything from nothing to the bound, so that those who failed together do not come back together.
 fn backoff(settings: &Retry, calls: u32, chance: u64) -> Duration {
     let doubled = 1_u32.checked_shl(calls.saturating_sub(1)).unwrap_or(u32::MAX);
@@ -157,37 +151,6 @@ mod tests {
 
     fn after(seconds: u32) -> Decision {
         Decision::Retry { after: seconds * SECOND, session: Session::Fresh }
-    }
-
-    #[test]
-    fn what_a_client_may_repeat() {
-        let never = Retry { attempts: 1, ..settings() };
-        let all = [
-            Fault::Connect,
-            Fault::RateLimit,
-            Fault::Unavailable,
-            Fault::Timeout,
-            Fault::ServerError,
-            Fault::Reset,
-        ];
-        let risky = Retry { on: all.to_vec(), ..settings() };
-        // By default, with `attempts: 1`, and with everything in `on`.
-        let table = [
-            (Some(Fault::Connect), Session::Same, [true, true, true]),
-            (Some(Fault::RateLimit), Session::Same, [true, true, true]),
-            (Some(Fault::Unavailable), Session::Fresh, [true, false, true]),
-            (Some(Fault::Timeout), Session::Fresh, [false, false, true]),
-            (Some(Fault::ServerError), Session::Fresh, [false, false, true]),
-            (Some(Fault::Reset), Session::Fresh, [false, false, true]),
-            // A breaker, a wrong key; then a takeover, an answer of no use, the end of the time for all.
-            (None, Session::Same, [true, true, true]),
-            (None, Session::Fresh, [false, false, false]),
-        ];
-        for (fault, session, expected) in table {
-            let may =
-                [&settings(), &never, &risky].map(|settings| client_may_repeat(settings, fault, session));
-            assert_eq!(may, expected, "{fault:?} {session:?}");
-        }
     }
 
     #[test]

@@ -138,7 +138,7 @@ faults! {
     a_503_that_lasts: later("unavailable-503") => upstream_error().tried(), vec![ONE, ALL];
     a_429_whose_wait_is_short: later("once-429").takes(Duration::from_secs(1)) => answer("continued"), vec![ONE, ONE];
     a_429_without_a_wait: later("rate-429-bare") => error(429, "rate_limit_exceeded").tried().untouched(), vec![ONE, ONE];
-    a_429_whose_wait_is_long: later("rate-429-hour") => error(429, "rate_limit_exceeded").wait("3600").untouched(), vec![ONE];
+    a_429_whose_wait_is_long: later("rate-429-hour") => error(429, "rate_limit_exceeded").tried().wait("3600").untouched(), vec![ONE];
     nothing_if_attempts_are_one: later("once-503").on("attempts: 1, ") => upstream_error().tried(), vec![ONE];
     three_attempts: later("unavailable-503").on("attempts: 3, ") => upstream_error().tried(), vec![ONE, ALL, ALL];
     a_503_that_is_not_named: later("once-503").on("on: [connect], ") => upstream_error().tried(), vec![ONE];

@@ -22,14 +22,6 @@ SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}, "required"
 FORMAT = {"type": "json_schema", "json_schema": {"name": "point", "strict": True, "schema": SCHEMA}}
 SAID = "Here I am."
 
-# A wait of an hour, which the proxy passes on. This SDK takes none of more than two minutes, and gives up at once.
-HOURS = [
-    {"name": name, "upstream": [name], "stream": [False, True], "raises": kind, "status": status, "code": code, "calls": 1}
-    for name, kind, status, code in [
-        ("503-hour", "InternalServerError", 502, "upstream_error"),
-        ("429-hour", "RateLimitError", 429, "rate_limit_exceeded"),
-    ]
-]
 # The first request opens the circuit breaker.
 OPEN = {"name": "breaker", "settings": "breaker", "upstream": ["500", "good"], "stream": [False, True]}
 
@@ -54,7 +46,7 @@ def config(settings, apps):
 
 @pytest.fixture(scope="module")
 def chipp():
-    rows = [*TABLE["rows"], *HOURS, OPEN]
+    rows = [*TABLE["rows"], OPEN]
     plans = {app(row, stream): [ANSWERS[name] for name in row["upstream"]] for row in rows for stream in row["stream"]}
     with stub.Stub(plans) as chipp:
         yield chipp
@@ -121,15 +113,6 @@ def test_calls_of_the_upstream(chipp, serve, row, stream):
     result = ask(base, model, stream, **more)
     assert chipp.calls[model] - before == row["calls"], (result.error, header(result.responses))
     check(result, row)
-
-
-@pytest.mark.parametrize(("row", "stream"), cases(HOURS))
-def test_a_wait_of_an_hour(chipp, serve, row, stream):
-    model = app(row, stream)
-    result = ask(serve("default"), model, stream)
-    assert chipp.calls[model] == row["calls"], header(result.responses)
-    check(result, row)
-    assert [response.headers["retry-after"] for response in result.responses] == ["3600"]
 
 
 @pytest.mark.parametrize("stream", MODES, ids=MODES.values())
