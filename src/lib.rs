@@ -31,7 +31,8 @@
 //! 4. [`session::Turn::begin`] hashes the history and takes the session that holds the longest beginning of it.
 //! 5. [`upstream`] sends what that session does not hold yet, and hands back a head and bytes. If that fails, it says
 //!    whether the same app is worth another call; then other aliases are asked.
-//! 6. [`chipp::stream`] (or [`chipp::Reply`]) decodes them into events. If they show that Chipp has forgotten the
+//! 6. [`chipp::stream`] (or [`chipp::Reply`]) decodes them into events. An app with tools answers in rounds, of which only
+//!    the last one ends the reply. If they show that Chipp has forgotten the
 //!    session, and nothing has gone out, the whole history is sent anew.
 //!    Where there are terms, the calls or the JSON are taken out of what the app says; what is not as it should be is
 //!    asked for once more, in the same session, which nobody goes on with then.
@@ -51,7 +52,8 @@
 //! - **A reply ends in exactly one `Finish` or `Failure`.** Bytes that end without their dialect's end are a failure;
 //!   a stream to a client ends in `[DONE]` only after a `Finish`.
 //! - **Nothing is retried that may have been carried out**, unless the operator wants it: an app's actions can send
-//!   e-mails. And nothing at all once a byte of the answer is out.
+//!   e-mails. Clients' SDKs are told the same. And nothing at all is retried once a byte of the answer is out.
+//! - **What a tool says is the tool's.** Its inputs, outputs and debug information never become text, ids or errors.
 //! - **Nothing leaks.** No key, app id, session id, or text of a message reaches a log, a metric, or an error; secret
 //!   types print as `***`.
 //! - **Redis is never needed**, unless the operator wants limits to hold at that price. A call to it has a deadline and is

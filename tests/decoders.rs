@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use chipp_proxy::chipp::stream::{Decoder, Dialect, MAX_BODY_BYTES, MAX_LINE_BYTES};
 use chipp_proxy::chipp::{Event, Failure, FinishReason};
+use chipp_proxy::emulator::{BEHAVIOURS, Behaviour, Emulator, Ends, Options};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -364,6 +365,44 @@ fn a_large_tool_output_ends_its_call() {
     );
     decoder.push(body.as_bytes(), &mut Vec::new());
     assert!(decoder.is_finishing());
+}
+
+/// What an app of the emulator's streams, if it comes through and is not coded.
+fn streamed(emulator: &Emulator, behaviour: &Behaviour) -> Option<Vec<u8>> {
+    let body = serde_json::json!({"model": behaviour.app, "stream": true,
+        "messages": [{"role": "user", "content": "Za\u{17c}\u{f3}\u{142}\u{107} \u{1f980}"}]});
+    let sent = ureq::post(&format!("{}/chat/completions", emulator.base_url()))
+        .header("authorization", "Bearer live_test")
+        .header("content-type", "application/json")
+        .send(body.to_string());
+    let mut response = sent.ok().filter(|response| response.headers().get("content-encoding").is_none())?;
+    response.body_mut().with_config().limit(64 << 20).read_to_vec().ok()
+}
+
+#[test]
+fn what_apps_stream_says_the_same_byte_by_byte_and_in_portions() {
+    let quick = std::time::Duration::from_millis(1);
+    let options = Options { think: quick, word_pause: quick, ..Options::default() };
+    let emulator = Emulator::start(options).unwrap();
+    emulator.open_wide("Za\u{17c}\u{f3}\u{142}\u{107} \u{1f980}");
+    let mut count = 0;
+    for behaviour in BEHAVIOURS.iter().filter(|behaviour| behaviour.streamed != Ends::Never) {
+        let Some(body) = streamed(&emulator, behaviour) else { continue };
+        count += 1;
+        let whole = joined(decode([body.as_slice()]));
+        assert_orderly(&whole.events);
+        // The bytes of an unframed body are all there; that it is not to be trusted is HTTP's affair.
+        let is_answer = matches!(behaviour.streamed, Ends::Answer | Ends::Empty | Ends::Withdrawn)
+            || behaviour.name == "unframed";
+        let is_finish = |event: &Event| matches!(event, Event::Finish(_));
+        assert_eq!(whole.events.iter().any(is_finish), is_answer, "{}: {whole:?}", behaviour.name);
+        for size in [1, 7, 4096, 100_003] {
+            if size > 1 || body.len() < 100_000 {
+                assert_eq!(joined(decode(body.chunks(size))), whole, "{} by {size}", behaviour.name);
+            }
+        }
+    }
+    assert!(count > 80, "{count}");
 }
 
 /// How generated streams are written.
