@@ -1,6 +1,10 @@
-//! README.md against the program: its configurations are right, its tables complete.
+//! README.md and docs/ against the program: configurations are right, tables complete, links lead somewhere.
+
+#![expect(clippy::unwrap_used, reason = "the functions around the tests are tests, too")]
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,8 +55,8 @@ fn the_table_of_parameters_is_what_explain_prints() {
     }
 }
 
-#[test]
-fn the_table_of_metrics_is_the_programs() {
+/// The names of all metrics.
+fn metrics() -> BTreeSet<String> {
     let mut metrics = Metrics::new();
     metrics.show_redis();
     // Those with labels show once they were counted.
@@ -71,19 +75,63 @@ fn the_table_of_metrics_is_the_programs() {
     metrics.config_kept();
     let rendered = metrics.render();
     let types = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    let expected: BTreeSet<&str> = types.map(|line| line.split(' ').next().unwrap()).collect();
-    let rows = README.lines().filter(|line| line.starts_with("| `chipp_proxy_"));
-    let told: BTreeSet<&str> = rows.map(|line| line.split('`').nth(1).unwrap()).collect();
-    assert_eq!(told, expected);
+    types.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
 }
 
 #[test]
-fn what_it_links_to_is_there() {
-    let links = README.split("](").skip(1);
-    let targets: Vec<&str> = links.map(|text| text.split(')').next().unwrap()).collect();
-    let files = targets.iter().filter(|target| !target.contains("://"));
-    let missing: Vec<_> =
-        files.filter(|file| !std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists()).collect();
+fn the_table_of_metrics_is_the_programs() {
+    let expected = metrics();
+    let rows = README.lines().filter(|line| line.starts_with("| `chipp_proxy_"));
+    let told: BTreeSet<String> = rows.map(|line| line.split('`').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(told, expected);
+}
+
+/// README.md and what is in docs/, by path.
+fn documents() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let paths = docs.filter(|path| path.extension().is_some_and(|ext| ext == "md"));
+    let all = paths.chain([root.join("README.md")]);
+    all.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The anchors of a document's headings, as GitHub makes them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let words = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        words.chars().filter(|letter| letter.is_alphanumeric() || *letter == '-').collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn what_documents_link_to_is_there() {
+    let documents = documents();
+    let mut missing = Vec::new();
+    for (path, text) in &documents {
+        let links = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let has_anchor = || anchors(&fs::read_to_string(&target).unwrap()).contains(anchor);
+            if !target.exists() || !(anchor.is_empty() || has_anchor()) {
+                missing.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
     assert!(missing.is_empty(), "{missing:?}");
-    assert!(targets.contains(&"deploy/Dockerfile"));
+    assert!(README.contains("](deploy/Dockerfile)") && documents.len() > 1);
+}
+
+#[test]
+fn metrics_in_documents_are_the_programs() {
+    let names = metrics();
+    for (path, text) in documents() {
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        for word in words.filter(|word| word.starts_with("chipp_proxy_") && !word.ends_with('_')) {
+            let name = word.strip_suffix("_total").unwrap_or(word);
+            assert!(names.contains(name), "{}: {word}", path.display());
+        }
+    }
 }

@@ -103,6 +103,31 @@ fn a_completion_of_several_rounds_is_whole() {
 }
 
 #[test]
+fn json_and_calls_of_the_clients_tools_come_through_rounds() {
+    let world = World::start();
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+    let tool = json!({"type": "function", "function": {"name": "weather", "parameters": schema}});
+    for name in runs() {
+        let mut body = question(name);
+        body["response_format"] = format.clone();
+        let streamed = world.proxy.stream(&body).read();
+        assert!(streamed.done, "{name}: {streamed:?}");
+        for content in [world.proxy.chat(&body).content(), &streamed.content] {
+            let value: Value = serde_json::from_str(content).unwrap();
+            assert!(value["name"].is_string(), "{name}: {value}");
+        }
+        let mut body = question(name);
+        body["tools"] = json!([tool]);
+        body["tool_choice"] = json!("required");
+        let plain = world.proxy.chat(&body);
+        assert_eq!(plain.json["choices"][0]["finish_reason"], "tool_calls", "{name}: {plain:?}");
+        let streamed = world.proxy.stream(&body).read();
+        assert_eq!(streamed.finish_reason.as_deref(), Some("tool_calls"), "{name}: {streamed:?}");
+    }
+}
+
+#[test]
 fn comments_come_while_a_tool_runs_and_the_answer_continues_afterwards() {
     let server = "keep_alive_comment: 20ms, ";
     let proxy = Proxy::with_sections(server, "", "auth: {mode: open}", quick());
