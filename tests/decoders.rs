@@ -355,6 +355,25 @@ fn what_is_too_long_and_holds_no_text_is_read_past() {
 }
 
 #[test]
+fn metadata_of_tools_and_data_parts_names_no_session() {
+    let own = serde_json::json!({"sessionId": "s", "annotations": [{"chatSessionId": "s"}]});
+    for kind in [
+        "tool-input-available",
+        "tool-output-available",
+        "source-url",
+        "file",
+        "data-x",
+        "custom",
+        "steering-message",
+    ] {
+        let event = serde_json::json!({"type": kind, "metadata": own, "annotations": [own], "data": own});
+        let decoded = decode([format!("data: {event}\n\ndata: [DONE]\n\n").as_bytes()]);
+        let names = |event: &Event| matches!(event, Event::Session(_));
+        assert!(!decoded.events.iter().any(names), "{decoded:?}");
+    }
+}
+
+#[test]
 fn a_large_tool_output_ends_its_call() {
     let large = "y".repeat(2 * MAX_LINE_BYTES);
     let mut decoder = Decoder::new();

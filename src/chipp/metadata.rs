@@ -19,15 +19,29 @@ const SESSION_KEYS: [&str; 2] = ["chatSessionId", "sessionId"];
 const CONTAINERS: [&str; 3] = ["messageMetadata", "metadata", "annotations"];
 
 /// What is entered within metadata.
-const WITHIN: [&str; 7] =
-    ["messageMetadata", "metadata", "annotations", "chat", "chatSession", "session", "message"];
+const WITHIN: [&str; 6] = ["messageMetadata", "metadata", "annotations", "chat", "chatSession", "session"];
 
 /// Types of a data part that is about the session, and what is entered in one. Tools may write data parts of other types.
 const SESSION_PARTS: [&str; 4] = ["session", "chat-session", "data-session", "data-chat-session"];
 const WITHIN_SESSION_PART: [&str; 2] = ["data", "value"];
 
 /// Keys by which an object is a tool's own record, not an annotation of Chipp's.
-const TOOL_KEYS: [&str; 4] = ["toolName", "toolCallId", "toolInputs", "toolCall"];
+const TOOL_KEYS: [&str; 14] = [
+    "toolName",
+    "toolCallId",
+    "toolInputs",
+    "toolCall",
+    "tool",
+    "args",
+    "arguments",
+    "input",
+    "inputs",
+    "output",
+    "outputs",
+    "result",
+    "results",
+    "response",
+];
 
 /// The keys under which counts may lie, a total before a step's.
 const USAGE_KEYS: [&str; 3] = ["totalUsage", "total_usage", "usage"];
@@ -51,21 +65,32 @@ pub(super) enum Place {
     Header,
 }
 
-/// The session that an event or a reply names: at its top, else in its metadata.
-pub(super) fn session_in(event: &Value) -> Option<(Place, ChatSessionId)> {
+/// The session that an event or a reply names at its top.
+pub(super) fn session_at_top(event: &Value) -> Option<(Place, ChatSessionId)> {
     let event = event.as_object()?;
     let at_top = SESSION_KEYS.iter().find_map(|key| id_at(event, key));
-    at_top.map(|id| (Place::TopLevel, id)).or_else(|| {
+    at_top.map(|id| (Place::TopLevel, id))
+}
+
+/// The session that an event or a reply names: at its top, else in its metadata.
+pub(super) fn session_in(event: &Value) -> Option<(Place, ChatSessionId)> {
+    session_at_top(event).or_else(|| {
+        let event = event.as_object()?;
         let containers = CONTAINERS.iter().chain(of_session_part(event));
         let within = containers.into_iter().find_map(|key| session_within(event.get(*key)?));
         within.map(|id| (Place::Metadata, id))
     })
 }
 
+/// Whether this is the type of a data part about the session.
+pub(super) fn is_session_part(kind: &str) -> bool {
+    SESSION_PARTS.contains(&kind)
+}
+
 /// What more is entered if this is a data part about the session.
 fn of_session_part(fields: &Map<String, Value>) -> &'static [&'static str] {
     let kind = fields.get("type").and_then(Value::as_str);
-    if kind.is_some_and(|kind| SESSION_PARTS.contains(&kind)) { &WITHIN_SESSION_PART } else { &[] }
+    if kind.is_some_and(is_session_part) { &WITHIN_SESSION_PART } else { &[] }
 }
 
 /// The session that metadata names.
@@ -88,7 +113,9 @@ fn search(value: &Value, key: &str, depth: usize) -> Option<ChatSessionId> {
 
 fn is_of_a_tool(fields: &Map<String, Value>) -> bool {
     let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
-    kind.starts_with("tool") || TOOL_KEYS.iter().any(|key| fields.contains_key(*key))
+    kind.starts_with("tool")
+        || kind.starts_with("function")
+        || TOOL_KEYS.iter().any(|key| fields.contains_key(*key))
 }
 
 fn id_at(fields: &Map<String, Value>, key: &str) -> Option<ChatSessionId> {
@@ -166,6 +193,8 @@ mod tests {
             json!({"input": own, "result": own, "response": own, "args": own}),
             json!({"messageMetadata": {"annotations": [{"toolDebugInfo": {"toolName": "t", "debugInfo": debug}}]}}),
             json!({"annotations": [{"toolName": "t", "sessionId": "s"}, {"type": "tool-result", "sessionId": "s"}]}),
+            json!({"annotations": [{"name": "t", "type": "function", "sessionId": "s"}, {"args": 1, "sessionId": "s"}]}),
+            json!({"metadata": {"message": {"parts": [own], "sessionId": "s"}}}),
             json!({"messageMetadata": {"debugInfo": debug, "outputs": own, "toolCall": own}}),
             json!({"data": own}),
             json!({"type": "data-lookup", "data": own}),

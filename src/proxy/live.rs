@@ -307,7 +307,7 @@ impl Live {
         out: &mut Vec<u8>,
     ) {
         self.begin(out);
-        if self.is_doubtful {
+        if self.is_doubtful || self.source.ended_in_silence {
             self.call.attempt.doubt();
         }
         let named = self.named.take().or_else(|| self.source.named.take());

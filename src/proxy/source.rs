@@ -32,6 +32,8 @@ pub(super) struct Source {
     last_sign: Instant,
     /// When the silence stands for the end, while it may.
     closes: Option<Instant>,
+    /// It did, so that Chipp may not have stored the answer: leaving aborts what has not ended.
+    pub(super) ended_in_silence: bool,
     /// One timer for the whole stream. It may ring too early, and is then set anew: a chunk costs no timer.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -64,6 +66,7 @@ impl Source {
             comment_every: None,
             last_sign: Instant::now(),
             closes: None,
+            ended_in_silence: false,
             timer: None,
         }
     }
@@ -90,7 +93,7 @@ impl Source {
             Some(Some(Err(_))) if self.closes.is_some() => self.decoder.finish(&mut self.fresh),
             Some(Some(Err(broken))) => return Read::Broken(broken),
             None if self.closes.is_some_and(|at| at <= Instant::now()) => {
-                self.decoder.finish_early(&mut self.fresh);
+                self.ended_in_silence = !self.decoder.finish_early(&mut self.fresh);
             }
             None => return Read::Silence,
         }
@@ -157,8 +160,8 @@ mod tests {
         Source::of(Some(Body::of_pieces(Box::pin(stream))), None)
     }
 
-    /// The end, after how many seconds it came, and how many comments were due before it.
-    async fn end(pieces: &'static [(u64, &'static str)]) -> (Event, u64, usize) {
+    /// The end, after how many seconds it came, how many comments were due before it, and whether it was a silence.
+    async fn end(pieces: &'static [(u64, &'static str)]) -> (Event, u64, usize, bool) {
         let mut source = source(pieces);
         source.comment_every = Some(15 * SECOND);
         let (started, mut events, mut comments) = (Instant::now(), VecDeque::new(), 0);
@@ -173,7 +176,7 @@ mod tests {
             }
             let is_end = |event: &&Event| matches!(event, Event::Finish(_) | Event::Failure(_));
             if let Some(end) = events.iter().find(is_end) {
-                return (end.clone(), started.elapsed().as_secs(), comments);
+                return (end.clone(), started.elapsed().as_secs(), comments, source.ended_in_silence);
             }
         }
     }
@@ -181,23 +184,36 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_is_the_end_only_when_nothing_is_at_work() {
         let stop = Event::Finish(FinishReason::Stop);
-        for (pieces, seconds, comments) in [
+        for (pieces, seconds, comments, in_silence) in [
             // The end comes by itself.
-            (&[(0, TEXT), (0, FINISH), (4, DONE)][..], 4, 0),
+            (&[(0, TEXT), (0, FINISH), (4, DONE)][..], 4, 0, false),
             // It does not come.
-            (&[(0, TEXT), (0, FINISH)], 5, 0),
+            (&[(0, TEXT), (0, FINISH)], 5, 0, true),
+            // It has come, and the body does not end.
+            (&[(0, "0:\"a\"\nd:{\"finishReason\":\"stop\"}\n")], 5, 0, false),
             // Metadata shows that the stream lives.
-            (&[(0, TEXT), (0, FINISH), (4, METADATA), (4, METADATA)], 13, 0),
-            (&[(0, TEXT), (0, FINISH), (4, ": keep-alive\n\n")], 9, 0),
+            (&[(0, TEXT), (0, FINISH), (4, METADATA), (4, METADATA)], 13, 0, true),
+            (&[(0, TEXT), (0, FINISH), (4, ": keep-alive\n\n")], 9, 0, true),
             // A tool runs for a minute, whatever the word says.
-            (&[(0, TEXT), (0, CALL), (0, TOOLS), (60, RESULT), (1, TEXT), (0, FINISH), (0, DONE)], 61, 4),
-            (&[(0, TEXT), (0, CALL), (0, FINISH), (60, RESULT), (1, TEXT), (0, FINISH), (0, DONE)], 61, 4),
+            (
+                &[(0, TEXT), (0, CALL), (0, TOOLS), (60, RESULT), (1, TEXT), (0, FINISH), (0, DONE)],
+                61,
+                4,
+                false,
+            ),
+            (
+                &[(0, TEXT), (0, CALL), (0, FINISH), (60, RESULT), (1, TEXT), (0, FINISH), (0, DONE)],
+                61,
+                4,
+                false,
+            ),
             // The next round thinks for long.
-            (&[(0, CALL), (0, FINISH), (0, RESULT), (20, TEXT), (0, FINISH)], 25, 1),
+            (&[(0, CALL), (0, FINISH), (0, RESULT), (20, TEXT), (0, FINISH)], 25, 1, true),
             // A round whose call does not show: its word does.
-            (&[(0, TEXT), (0, TOOLS), (30, TEXT), (0, FINISH)], 35, 2),
+            (&[(0, TEXT), (0, TOOLS), (30, TEXT), (0, FINISH)], 35, 2, true),
         ] {
-            assert_eq!(end(pieces).await, (stop.clone(), seconds, comments), "{pieces:?}");
+            let expected = (stop.clone(), seconds, comments, in_silence);
+            assert_eq!(end(pieces).await, expected, "{pieces:?}");
         }
     }
 }

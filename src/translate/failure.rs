@@ -89,7 +89,29 @@ fn scrub(text: &str, facts: Facts<'_>) -> String {
     for secret in others.into_iter().flatten().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "***");
     }
-    text
+    without_uuids(&text)
+}
+
+/// A text without UUIDs: any of them may be a session's id, also one that has not been learned.
+fn without_uuids(text: &str) -> String {
+    const FORM: &[u8; 36] = b"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    let is_uuid = |candidate: &str| {
+        let fits =
+            |(byte, form): (u8, &u8)| if *form == b'x' { byte.is_ascii_hexdigit() } else { byte == b'-' };
+        candidate.bytes().zip(FORM).all(fits)
+    };
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let uuid = rest.get(..FORM.len()).filter(|candidate| is_uuid(candidate));
+        let taken = uuid.map_or(letter.len_utf8(), str::len);
+        match uuid {
+            Some(_) => kept.push_str("***"),
+            None => kept.push(letter),
+        }
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -144,6 +166,19 @@ mod tests {
         assert_eq!(of(ErrorKind::RateLimited, FACTS).retry_after, Some(Duration::from_secs(7)));
         assert_eq!(of(ErrorKind::QuotaExhausted, FACTS).should_retry, Some(false));
         assert_eq!(of(ErrorKind::UnknownRoute, FACTS).should_retry, Some(false));
+    }
+
+    #[test]
+    fn no_uuid_gets_out() {
+        let id = "e86bc4d9-089f-4de8-9f29-327c178fbd6b";
+        for (text, kept) in [
+            (format!("chat {id} of 42"), "chat *** of 42"),
+            (format!("é{id}{id}"), "é******"),
+            (id[1..].to_owned(), "86bc4d9-089f-4de8-9f29-327c178fbd6b"),
+            (String::new(), ""),
+        ] {
+            assert_eq!(without_uuids(&text), kept);
+        }
     }
 
     #[test]

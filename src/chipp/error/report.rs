@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::detail::Detail;
 use super::words::{
-    BAD, INVALID_REQUEST, KEY, PLAN, QUOTA, RATE, ROUTE, SESSION, UNAVAILABLE, UNKNOWN_MODEL,
+    BAD, INVALID_REQUEST, KEY, PLAN, QUOTA, RATE, REQUEST_FIELDS, ROUTE, SESSION, UNAVAILABLE, UNKNOWN_MODEL,
     UNSUPPORTED_INPUT, words,
 };
 use super::{ApiError, ErrorKind, MAX_MESSAGE_BYTES};
@@ -95,7 +95,11 @@ impl Report {
     }
 
     pub(super) fn judge(self, status: Option<u16>) -> ApiError {
-        ApiError { kind: self.kind(status.or(self.status)), message: self.message }
+        let status = status.or(self.status);
+        let kind = self.kind(status);
+        let is_of_the_run =
+            status.is_none() && matches!(kind, ErrorKind::InvalidRequest { .. }) && !self.is_of_request();
+        ApiError { kind, message: self.message.filter(|_| !is_of_the_run) }
     }
 
     /// The words first, from the surest to the vaguest, then the status.
@@ -111,7 +115,7 @@ impl Report {
             ErrorKind::PlanRequired
         } else if own_fault && self.says(KEY) && self.says(BAD) {
             ErrorKind::InvalidKey
-        } else if own_fault && self.says(SESSION) && self.says(BAD) {
+        } else if is_of_session(status) && self.says(SESSION) && self.says(BAD) {
             ErrorKind::UnknownSession
         } else if self.says(QUOTA) && !self.says(RATE) {
             ErrorKind::QuotaExhausted
@@ -144,16 +148,26 @@ impl Report {
         }
     }
 
+    /// Of an error in a stream or under a 200. What an app's run says of its own affairs may have back-ticks in it, too.
     fn kind_without_status(&self) -> ErrorKind {
         if self.says(RATE) {
             ErrorKind::RateLimited
         } else if self.says(UNAVAILABLE) {
             ErrorKind::Unavailable
-        } else if self.detail.is_some() || self.param().is_some() || self.says(INVALID_REQUEST) {
+        } else if self.is_of_request() || self.says(INVALID_REQUEST) {
             self.invalid_request()
         } else {
             ErrorKind::Server
         }
+    }
+
+    /// Whether it names a field of the request: only then its words are Chipp's own about the request.
+    fn is_of_request(&self) -> bool {
+        let is_field = |param: String| {
+            let field = param.split(['.', '[']).next().unwrap_or_default();
+            REQUEST_FIELDS.contains(&field)
+        };
+        self.detail.is_some() || self.quoted_param().is_some_and(is_field)
     }
 
     fn invalid_request(&self) -> ErrorKind {
@@ -186,6 +200,11 @@ impl Report {
     fn says(&self, any: &[&str]) -> bool {
         any.iter().any(|words| self.words.contains(words))
     }
+}
+
+/// Whether an error with this status may be about a session.
+fn is_of_session(status: Option<u16>) -> bool {
+    status.is_none_or(|status| (400..500).contains(&status) && !matches!(status, 402 | 408 | 429))
 }
 
 /// The text up to [`MAX_MESSAGE_BYTES`].

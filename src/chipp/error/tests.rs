@@ -307,3 +307,24 @@ fn replies_are_not_errors() {
         assert_eq!(reported(&value).is_some(), is_error, "{reply}");
     }
 }
+
+#[test]
+fn a_rate_is_none_of_a_session_whatever_it_says() {
+    let body = br#"{"error":"Too many requests, session is no longer served"}"#;
+    assert_eq!(classify(429, body).kind, ErrorKind::RateLimited);
+}
+
+#[test]
+fn what_an_apps_run_says_is_no_complaint_of_the_request() {
+    for text in [
+        "The model `gpt-4.1-mini-2025` does not exist or you do not have access to it.",
+        "Tool `lookup_customer` failed: {\"ssn\":\"123-45\"}",
+    ] {
+        assert_eq!(classify_text(text).kind, ErrorKind::Server, "{text}");
+    }
+    let told = classify_text("Bad request: chat 42 of a customer");
+    assert_eq!(told, ApiError { kind: ErrorKind::InvalidRequest { param: None }, message: None });
+    let own = classify_text("`messages` must be a non-empty array");
+    assert_eq!(own.kind, ErrorKind::InvalidRequest { param: Some("messages".into()) });
+    assert!(own.message.is_some());
+}

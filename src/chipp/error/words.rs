@@ -52,6 +52,9 @@ pub(super) const UNAVAILABLE: &[&str] = &["overloaded", "unavailable", "try agai
 pub(super) const INVALID_REQUEST: &[&str] =
     &["invalid request", "bad request", "validation error", "validation failed", "zoderror"];
 
+/// The documented fields of a request.
+pub(super) const REQUEST_FIELDS: &[&str] = &["model", "messages", "stream", "chatSessionId"];
+
 /// Names of the session in a request: what stands in quotes is dropped, except for these.
 pub(super) const SESSION_FIELDS: &[&str] = &["chatSessionId", "sessionId"];
 

@@ -72,6 +72,11 @@ impl Termination {
         self.phase == Phase::Finishing && self.calls.are_none()
     }
 
+    /// Whether the dialect's own end has come.
+    pub(super) fn is_marked(&self) -> bool {
+        self.is_marked
+    }
+
     /// How many lines could not be read.
     pub(super) fn skipped(&self) -> u32 {
         self.skipped

@@ -153,7 +153,14 @@ fn act(meaning: Meaning, call: &str, is_preliminary: bool, out: &mut Outlet<'_>)
 fn any_event(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let kind = text("type").unwrap_or_default();
-    out.session(metadata::session_in(value).map(|(found, id)| match found {
+    // What tools and data parts carry below their top is theirs.
+    let is_others = matches!(meaning(kind), Meaning::Call | Meaning::Result | Meaning::Aside);
+    let session = if is_others && !metadata::is_session_part(kind) {
+        metadata::session_at_top
+    } else {
+        metadata::session_in
+    };
+    out.session(session(value).map(|(found, id)| match found {
         Place::TopLevel => (place(kind), id),
         found => (found, id),
     }));
