@@ -126,7 +126,6 @@ fn render(decoded: &Decoded) -> String {
                 let (prompt, completion) = (count(usage.prompt_tokens), count(usage.completion_tokens));
                 writeln!(lines, "usage prompt={prompt} completion={completion}")
             }
-            Event::Activity => writeln!(lines, "activity"),
             Event::Withdrawn(bytes) => writeln!(lines, "withdrawn {bytes}"),
             Event::Finish(reason) => writeln!(lines, "finish {reason:?}"),
             Event::Failure(Failure::Api(error)) => {

@@ -16,8 +16,6 @@ pub enum Event {
     Session(ChatSessionId),
     /// Token counts; a later one replaces an earlier one.
     Usage(Usage),
-    /// The app is at work (a tool, reasoning): nothing to show, but a sign of life.
-    Activity,
     /// The last so many bytes of the text are void: the app began its step anew (`reset-step`). Never more than have
     /// been told.
     Withdrawn(usize),

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::chipp::skim;
+
 /// A string that borrows from the input where it holds no escapes.
 ///
 /// The newtype is needed: serde borrows a bare `Cow` field, but never an `Option<Cow>`.
@@ -12,9 +14,14 @@ use serde_json::Value;
 #[serde(transparent)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-/// The value that `bytes` hold; on broken characters, with U+FFFD in their place.
+/// The value that `bytes` hold; on broken characters, with U+FFFD in their place, and without what is too deep in it: a
+/// tool's output may be as deep as it likes, and stands in events that matter.
 pub(super) fn value(bytes: &[u8]) -> Option<Value> {
-    serde_json::from_slice(bytes).ok().or_else(|| serde_json::from_str(&repaired(bytes)?).ok())
+    let parsed = |bytes: &[u8]| {
+        let parsed = serde_json::from_slice(bytes).ok();
+        parsed.or_else(|| serde_json::from_str(&repaired(bytes)?).ok())
+    };
+    parsed(bytes).or_else(|| parsed(&skim::shallow(bytes)))
 }
 
 /// `bytes` without a byte order mark and the white space around them.

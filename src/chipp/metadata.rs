@@ -21,8 +21,8 @@ const CONTAINERS: [&str; 3] = ["messageMetadata", "metadata", "annotations"];
 /// What is entered within metadata.
 const WITHIN: [&str; 6] = ["messageMetadata", "metadata", "annotations", "chat", "chatSession", "session"];
 
-/// Types of a data part that is about the session, and what is entered in one. Tools may write data parts of other types.
-const SESSION_PARTS: [&str; 4] = ["session", "chat-session", "data-session", "data-chat-session"];
+/// Types of a data part that is about the session, and where it has the id.
+const SESSION_PARTS: [&str; 2] = ["session", "chat-session"];
 const WITHIN_SESSION_PART: [&str; 2] = ["data", "value"];
 
 /// Keys by which an object is a tool's own record, not an annotation of Chipp's.
@@ -76,21 +76,23 @@ pub(super) fn session_at_top(event: &Value) -> Option<(Place, ChatSessionId)> {
 pub(super) fn session_in(event: &Value) -> Option<(Place, ChatSessionId)> {
     session_at_top(event).or_else(|| {
         let event = event.as_object()?;
-        let containers = CONTAINERS.iter().chain(of_session_part(event));
-        let within = containers.into_iter().find_map(|key| session_within(event.get(*key)?));
+        let within = CONTAINERS.iter().find_map(|key| session_within(event.get(*key)?));
         within.map(|id| (Place::Metadata, id))
     })
 }
 
-/// Whether this is the type of a data part about the session.
-pub(super) fn is_session_part(kind: &str) -> bool {
-    SESSION_PARTS.contains(&kind)
-}
-
-/// What more is entered if this is a data part about the session.
-fn of_session_part(fields: &Map<String, Value>) -> &'static [&'static str] {
-    let kind = fields.get("type").and_then(Value::as_str);
-    if kind.is_some_and(is_session_part) { &WITHIN_SESSION_PART } else { &[] }
+/// The session that the parts of dialect B's data line name: at the top of a part, or of what one of the session's holds.
+pub(super) fn session_in_data(parts: &Value) -> Option<ChatSessionId> {
+    let of_part = |part: &Value| {
+        let fields = part.as_object().filter(|fields| !is_of_a_tool(fields))?;
+        let kind = fields.get("type").and_then(Value::as_str);
+        let is_of_session = kind.is_some_and(|kind| SESSION_PARTS.contains(&kind));
+        let within = WITHIN_SESSION_PART.iter().filter(|_| is_of_session);
+        let mut objects =
+            std::iter::once(fields).chain(within.filter_map(|key| fields.get(*key)?.as_object()));
+        objects.find_map(|fields| SESSION_KEYS.iter().find_map(|key| id_at(fields, key)))
+    };
+    parts.as_array()?.iter().find_map(of_part)
 }
 
 /// The session that metadata names.
@@ -103,8 +105,7 @@ fn search(value: &Value, key: &str, depth: usize) -> Option<ChatSessionId> {
     match value {
         Value::Array(items) => items.iter().find_map(|item| search(item, key, depth)),
         Value::Object(fields) if !is_of_a_tool(fields) => {
-            let mut names = WITHIN.iter().chain(of_session_part(fields));
-            let deeper = || names.find_map(|name| search(fields.get(*name)?, key, depth));
+            let deeper = || WITHIN.iter().find_map(|name| search(fields.get(*name)?, key, depth));
             id_at(fields, key).or_else(deeper)
         }
         _ => None,
@@ -172,8 +173,6 @@ mod tests {
             ),
             (json!({"metadata": {"sessionId": "other", "chat": {"chatSessionId": "s"}}}), Place::Metadata),
             (json!({"annotations": [{"chatSessionId": "s"}]}), Place::Metadata),
-            (json!({"type": "data-session", "data": {"sessionId": "s"}}), Place::Metadata),
-            (json!({"metadata": [{"type": "session", "value": {"sessionId": "s"}}]}), Place::Metadata),
             (
                 json!({"annotations": [{"toolDebugInfo": {"sessionId": "other"}, "sessionId": "s"}]}),
                 Place::Metadata,
@@ -198,8 +197,22 @@ mod tests {
             json!({"messageMetadata": {"debugInfo": debug, "outputs": own, "toolCall": own}}),
             json!({"data": own}),
             json!({"type": "data-lookup", "data": own}),
+            json!({"type": "data-session", "data": own}),
         ] {
             assert_eq!(session_in(&event), None, "{event}");
+        }
+    }
+
+    #[test]
+    fn a_data_line_names_it_at_the_top_of_a_part() {
+        for (parts, expected) in [
+            (json!([{"a": 1}, {"chatSessionId": "s"}]), Some("s")),
+            (json!([{"type": "session", "value": {"sessionId": "s"}}]), Some("s")),
+            (json!([{"type": "weather", "value": {"sessionId": "s"}}]), None),
+            (json!([{"metadata": {"sessionId": "s"}}, {"toolName": "t", "sessionId": "s"}]), None),
+            (json!({"sessionId": "s"}), None),
+        ] {
+            assert_eq!(session_in_data(&parts).as_ref().map(ChatSessionId::as_str), expected, "{parts}");
         }
     }
 

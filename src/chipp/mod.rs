@@ -9,6 +9,7 @@ mod json;
 mod metadata;
 pub mod reply;
 pub mod request;
+mod skim;
 pub mod stream;
 pub mod transcript;
 

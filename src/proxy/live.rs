@@ -206,7 +206,6 @@ impl Live {
             }
             Event::Session(session) => self.name(session),
             Event::Usage(usage) => self.usage = Some(usage),
-            Event::Activity => {}
             Event::Withdrawn(bytes) => self.withdraw(bytes, out),
             Event::Finish(reason) => {
                 let rest = self.call.cutter.finish();

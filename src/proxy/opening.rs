@@ -80,13 +80,19 @@ enum Proof {
 async fn prove(call: &mut Call, source: &mut Source, events: &mut VecDeque<Event>) -> Result<Proof, Failed> {
     let mut seen = 0;
     loop {
+        // Then nobody may send the turn again, whatever is said of its session.
+        let has_acted = source.decoder.has_called_tools();
         for event in events.iter().skip(seen) {
             match event {
                 Event::Text(_) | Event::Finish(_) => return Ok(Proof::Answers),
-                Event::Session(session) if call.is_forgotten(Some(session)) => return Ok(Proof::Forgotten),
-                Event::Failure(failure) if call.is_lost_session(failure) => return Ok(Proof::Forgotten),
+                Event::Session(session) if !has_acted && call.is_forgotten(Some(session)) => {
+                    return Ok(Proof::Forgotten);
+                }
+                Event::Failure(failure) if !has_acted && call.is_lost_session(failure) => {
+                    return Ok(Proof::Forgotten);
+                }
                 Event::Failure(failure) => return Err(call.failure(failure)),
-                Event::Session(_) | Event::Usage(_) | Event::Activity | Event::Withdrawn(_) => {}
+                Event::Session(_) | Event::Usage(_) | Event::Withdrawn(_) => {}
             }
         }
         seen = events.len();

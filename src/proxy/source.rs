@@ -89,8 +89,8 @@ impl Source {
                 self.closes = self.decoder.is_finishing().then(|| Instant::now() + END_OF_SILENCE);
             }
             Some(None) => self.decoder.finish(&mut self.fresh),
-            // An answer that said that it is complete may be: its dialect decides.
-            Some(Some(Err(_))) if self.closes.is_some() => self.decoder.finish(&mut self.fresh),
+            // All has been said.
+            Some(Some(Err(_))) if self.decoder.has_end_mark() => self.decoder.finish(&mut self.fresh),
             Some(Some(Err(broken))) => return Read::Broken(broken),
             None if self.closes.is_some_and(|at| at <= Instant::now()) => {
                 self.ended_in_silence = !self.decoder.finish_early(&mut self.fresh);

@@ -83,6 +83,11 @@ impl Body {
         Self::new(payload, Framing::Chunked, hour, Instant::now() + hour)
     }
 
+    /// Without what is in it, which cannot be read. Its connection is not used again.
+    pub(super) fn unread(self) -> Self {
+        Self { has_ended: true, ..self }
+    }
+
     /// How the body says where it ends.
     pub fn framing(&self) -> Framing {
         self.framing
@@ -120,6 +125,9 @@ impl Body {
     fn poll_decoded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
             let Some(decoder) = &mut self.decoder else { return self.poll_piece(cx) };
+            // Little input may become much output: others on this thread have their turn between its pieces.
+            let budget = ready!(tokio::task::coop::poll_proceed(cx));
+            budget.made_progress();
             match decoder.next() {
                 Ok(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
                 Ok(None) => {}

@@ -150,8 +150,12 @@ impl Inner {
             status: head.status.as_u16(),
             session: head::session(&head.headers),
             retry_after: if success { None } else { head::retry_after(&head.headers, SystemTime::now()) },
-            body: Body::new(payload, framing?, self.timeouts.idle, deadline)
-                .decoded(decoder(&head, framing?)?),
+            body: match decoder(&head, framing?) {
+                Ok(decoder) => Body::new(payload, framing?, self.timeouts.idle, deadline).decoded(decoder),
+                Err(kind) if success => return Err(kind),
+                // The status of an error says enough.
+                Err(_) => Body::new(payload, framing?, self.timeouts.idle, deadline).unread(),
+            },
         })
     }
 

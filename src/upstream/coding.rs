@@ -1,7 +1,7 @@
 //! Content codings of a response: gzip, deflate, br and zstd, decoded piece by piece.
 //!
 //! The proxy asks for `identity`, but something on the way may compress all the same. actix-http's own decoder is not
-//! used: it takes a br, zstd or deflate body that is cut off for a complete one, and decodes a piece of input whole,
+//! used: it takes a br or zstd body that is cut off for a complete one, and decodes a piece of input whole,
 //! whatever size that has when decoded.
 
 use std::io::Write as _;

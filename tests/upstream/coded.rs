@@ -143,7 +143,7 @@ fn identity_is_no_coding() {
 
 #[test]
 fn an_unknown_coding_is_no_answer() {
-    for (status, coding) in [("200 OK", "compress"), ("200 OK", "gzip, br"), ("500 Oops", "aes128gcm")] {
+    for (status, coding) in [("200 OK", "compress"), ("200 OK", "gzip, br"), ("206 Part", "aes128gcm")] {
         worker(async {
             let (server, client) = Server::start().await;
             let (reply, mut peer) = join(send(&client), server.serve(plain(status, coding, b"??"))).await;
@@ -153,6 +153,14 @@ fn an_unknown_coding_is_no_answer() {
             assert_eq!(text(reply).await, "ok");
         });
     }
+    worker(async {
+        let (server, client) = Server::start().await;
+        let (reply, mut peer) =
+            join(send(&client), server.serve(plain("429 Slow down", "compress", b"??"))).await;
+        assert_eq!(reply.as_ref().unwrap().status, 429, "the status of an error says enough");
+        assert_eq!(text(reply).await, "");
+        assert!(peer.is_closed().await, "its connection is not used again");
+    });
     worker(async {
         let (server, client) = Server::start().await;
         let bare = "HTTP/1.1 401 Unauthorized\r\ncontent-encoding: compress\r\ncontent-length: 0\r\n\r\n";

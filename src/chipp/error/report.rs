@@ -154,20 +154,23 @@ impl Report {
             ErrorKind::RateLimited
         } else if self.says(UNAVAILABLE) {
             ErrorKind::Unavailable
-        } else if self.is_of_request() || self.says(INVALID_REQUEST) {
+        } else if self.is_of_request() {
             self.invalid_request()
+        } else if self.detail.is_none() && self.says(INVALID_REQUEST) {
+            ErrorKind::InvalidRequest { param: None }
         } else {
             ErrorKind::Server
         }
     }
 
-    /// Whether it names a field of the request: only then its words are Chipp's own about the request.
+    /// Whether it names a field of the request, or input that the model cannot take: only then its words are Chipp's own
+    /// about the request.
     fn is_of_request(&self) -> bool {
         let is_field = |param: String| {
             let field = param.split(['.', '[']).next().unwrap_or_default();
             REQUEST_FIELDS.contains(&field)
         };
-        self.detail.is_some() || self.quoted_param().is_some_and(is_field)
+        self.says(UNSUPPORTED_INPUT) || self.param().or_else(|| self.quoted_param()).is_some_and(is_field)
     }
 
     fn invalid_request(&self) -> ErrorKind {
@@ -204,7 +207,7 @@ impl Report {
 
 /// Whether an error with this status may be about a session.
 fn is_of_session(status: Option<u16>) -> bool {
-    status.is_none_or(|status| (400..500).contains(&status) && !matches!(status, 402 | 408 | 429))
+    status.is_none_or(|status| (400..500).contains(&status) && !matches!(status, 402 | 408 | 409 | 429))
 }
 
 /// The text up to [`MAX_MESSAGE_BYTES`].

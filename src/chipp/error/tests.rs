@@ -182,7 +182,7 @@ fn details_of_a_validation() {
         (&format!(r#"{{"error":{}}}"#, quoted(&deep)), content(), required),
         (issues, content(), required),
         (r#"{"error":"E","details":[{"path":[],"message":"No `model`"}]}"#, None, Some("No `model`")),
-        (r#"{"error":"E","details":[{"path":[1,"role"]}]}"#, Some("[1].role"), Some("E")),
+        (r#"{"error":"E","details":[{"path":["messages",1]}]}"#, Some("messages[1]"), Some("E")),
         (r#"{"error":"E","details":[{"path":"stream","message":" "}]}"#, Some("stream"), Some("E")),
     ];
     for (body, param, message) in cases {
@@ -228,7 +228,7 @@ fn lost_sessions_under_any_client_error() {
         "session does not belong to this app",
         r#"\"chatSessionId\" must be a valid GUID"#,
     ] {
-        for status in [400, 401, 403, 404, 409, 410, 422] {
+        for status in [400, 401, 403, 404, 410, 422] {
             let body = format!(r#"{{"error":"{words}"}}"#);
             assert_kinds(&[(status, &body, ErrorKind::UnknownSession)]);
         }
@@ -309,15 +309,18 @@ fn replies_are_not_errors() {
 }
 
 #[test]
-fn a_rate_is_none_of_a_session_whatever_it_says() {
+fn a_rate_or_a_conflict_is_none_of_a_lost_session_whatever_it_says() {
     let body = br#"{"error":"Too many requests, session is no longer served"}"#;
     assert_eq!(classify(429, body).kind, ErrorKind::RateLimited);
+    let body = br#"{"error":"This session is no longer accepting messages: a run is active"}"#;
+    assert_eq!(classify(409, body).kind, ErrorKind::Unavailable);
 }
 
 #[test]
 fn what_an_apps_run_says_is_no_complaint_of_the_request() {
     for text in [
         "The model `gpt-4.1-mini-2025` does not exist or you do not have access to it.",
+        r#"{"error":"Validation Error","details":[{"path":["customer","ssn"],"message":"123-45"}]}"#,
         "Tool `lookup_customer` failed: {\"ssn\":\"123-45\"}",
     ] {
         assert_eq!(classify_text(text).kind, ErrorKind::Server, "{text}");

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::chipp::json::{self, Text};
 use crate::chipp::metadata::Place;
+use crate::chipp::skim::{Limits, Skimmer};
 use crate::chipp::stream::line::{Lines, Portion};
-use crate::chipp::stream::skim::Skimmer;
 use crate::chipp::stream::stray;
 use crate::chipp::stream::termination::Outlet;
 use crate::chipp::{Failure, Usage, error, metadata};
@@ -56,7 +56,7 @@ impl Parts {
             // Text cannot be left out.
             Portion::LongHead([b'0', b':', ..]) => out.fail(Failure::TooLarge),
             Portion::LongHead([code @ (b'1'..=b'9' | b'a'..=b'z'), b':', json @ ..]) => {
-                let mut skimmer = Box::<Skimmer>::default();
+                let mut skimmer = Box::new(Skimmer::new(Limits::LONG));
                 skimmer.push(json);
                 self.long = Some((*code, skimmer));
             }
@@ -73,7 +73,10 @@ impl Parts {
     fn end_of_long(&mut self, out: &mut Outlet<'_>) {
         if let Some((code, skimmer)) = self.long.take() {
             out.oversized();
-            self.part(code, &skimmer.into_kept(), out);
+            match skimmer.into_kept() {
+                Some(kept) => self.part(code, &kept, out),
+                None => out.skip(),
+            }
         }
     }
 
@@ -104,7 +107,12 @@ impl Parts {
         match code {
             b'2' | b'8' => {
                 out.known();
-                out.session(metadata::session_within(value).map(|id| (Place::Metadata, id)));
+                let found = if code == b'2' {
+                    metadata::session_in_data(value)
+                } else {
+                    metadata::session_within(value)
+                };
+                out.session(found.map(|id| (Place::Metadata, id)));
             }
             b'3' => out.fail(Failure::Api(error::classify_value(value))),
             b'd' => {
@@ -177,10 +185,7 @@ fn work(code: u8, json: &[u8], out: &mut Outlet<'_>) {
         b'9' | b'b' | b'c' => out.tool_call(call),
         b'a' => out.tool_result(call),
         b'g' | b'i' | b'j' => out.work(),
-        b'h' | b'k' => {
-            out.known();
-            out.sign_of_life();
-        }
+        b'h' | b'k' => out.known(),
         _ => out.unknown(),
     }
 }

@@ -11,7 +11,6 @@ mod event_stream;
 mod line;
 mod openai_chunk;
 mod plain;
-mod skim;
 mod sniff;
 mod sse;
 mod termination;
@@ -158,6 +157,16 @@ impl Decoder {
             self.finish(events);
         }
         is_marked
+    }
+
+    /// Whether the dialect's own end has come: the body may break off now, or end.
+    pub fn has_end_mark(&self) -> bool {
+        self.termination.is_marked()
+    }
+
+    /// Whether a tool of the app's has been called: it has begun to act.
+    pub fn has_called_tools(&self) -> bool {
+        self.termination.has_called()
     }
 
     /// The dialect, once enough bytes have come to tell.

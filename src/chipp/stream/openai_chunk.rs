@@ -57,7 +57,7 @@ struct Delta<'a> {
     content: Option<Text<'a>>,
     reasoning: Option<IgnoredAny>,
     reasoning_content: Option<IgnoredAny>,
-    tool_calls: Option<IgnoredAny>,
+    tool_calls: Option<Vec<IgnoredAny>>,
 }
 
 impl Ordinary<'_> {
@@ -77,7 +77,8 @@ impl Ordinary<'_> {
             return;
         }
         let Delta { content, reasoning, reasoning_content, tool_calls } = delta;
-        work(reasoning.or(reasoning_content).is_some(), tool_calls.is_some(), out);
+        let is_calling = tool_calls.is_some_and(|calls| !calls.is_empty());
+        work(reasoning.or(reasoning_content).is_some(), is_calling, out);
         if let Some(Text(text)) = content {
             out.text(text);
         }
@@ -105,7 +106,9 @@ fn any_chunk(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
     };
     let delta = choice.get("delta").or_else(|| choice.get("message"));
     let has = |key: &str| delta.and_then(|delta| delta.get(key)).is_some_and(|work| !work.is_null());
-    work(has("reasoning") || has("reasoning_content"), has("tool_calls"), out);
+    let is_calling = has("tool_calls")
+        && delta.and_then(|delta| delta.get("tool_calls")) != Some(&Value::Array(Vec::new()));
+    work(has("reasoning") || has("reasoning_content"), is_calling, out);
     if let Some(delta) = delta {
         if is_skimmed && delta.get("content").is_some_and(Value::is_object) {
             return out.fail(Failure::TooLarge);

@@ -1,7 +1,7 @@
 //! The grammar of server-sent events: lines in, the data of each event out.
 
+use crate::chipp::skim::{Limits, Skimmer};
 use crate::chipp::stream::line::MAX_LINE_BYTES;
-use crate::chipp::stream::skim::Skimmer;
 
 /// Longest data of one event that is held, in bytes: several lines may make it up.
 pub const MAX_EVENT_BYTES: usize = MAX_LINE_BYTES;
@@ -11,7 +11,7 @@ pub const MAX_EVENT_BYTES: usize = MAX_LINE_BYTES;
 pub(super) struct SseEvent<'a> {
     /// Its `data:` lines, joined by `\n`.
     pub(super) data: &'a [u8],
-    /// Whether it was too long to be held: `data` is what is small in it.
+    /// Whether it was too long to be held: `data` is what is small in it; nothing if that was too much, too.
     pub(super) is_skimmed: bool,
     /// Whether an `event:` line called it `error`.
     pub(super) named_error: bool,
@@ -88,7 +88,7 @@ impl Assembler {
         let skimmer = self.skimmer.take();
         let is_skimmed = skimmer.is_some();
         if let Some(skimmer) = skimmer {
-            self.data = skimmer.into_kept();
+            self.data = skimmer.into_kept().unwrap_or_default();
         }
         has_data.then_some(SseEvent { data: &self.data, is_skimmed, named_error })
     }
@@ -116,7 +116,7 @@ impl Assembler {
     /// What takes the data from here on; it is given what has been held so far.
     fn skim(&mut self) -> &mut Skimmer {
         self.skimmer.get_or_insert_with(|| {
-            let mut skimmer = Box::<Skimmer>::default();
+            let mut skimmer = Box::new(Skimmer::new(Limits::LONG));
             skimmer.push(&std::mem::take(&mut self.data));
             skimmer
         })

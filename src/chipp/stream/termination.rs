@@ -20,6 +20,8 @@ pub(super) struct Termination {
     /// The round has had its finish word: text is the next round's.
     is_round_over: bool,
     calls: OpenCalls,
+    /// A tool has been called: the app has begun to act.
+    has_called: bool,
     /// Bytes of text since the step began.
     step_bytes: usize,
     session: Option<(Place, ChatSessionId)>,
@@ -77,6 +79,11 @@ impl Termination {
         self.is_marked
     }
 
+    /// Whether a tool of the app's has been called.
+    pub(super) fn has_called(&self) -> bool {
+        self.has_called
+    }
+
     /// How many lines could not be read.
     pub(super) fn skipped(&self) -> u32 {
         self.skipped
@@ -106,9 +113,7 @@ impl Outlet<'_> {
         if self.over() || text.as_ref().is_empty() {
             return;
         }
-        if std::mem::take(&mut self.state.is_round_over) {
-            self.state.calls.close_all();
-        }
+        self.begin_round();
         self.reopen();
         self.state.reason = None;
         self.state.step_bytes = self.state.step_bytes.saturating_add(text.as_ref().len());
@@ -119,18 +124,23 @@ impl Outlet<'_> {
     pub(super) fn work(&mut self) {
         self.known();
         self.reopen();
-        self.sign_of_life();
     }
 
     /// A tool of the app's is called, and runs until its result comes.
     pub(super) fn tool_call(&mut self, id: &str) {
+        self.begin_round();
+        self.state.has_called = true;
         self.state.calls.open(id);
         self.work();
     }
 
-    /// A tool of the app's has ended.
+    /// A tool of the app's has ended; one without an id was the only one.
     pub(super) fn tool_result(&mut self, id: &str) {
-        self.state.calls.close(id);
+        if id.is_empty() {
+            self.state.calls.close_all();
+        } else {
+            self.state.calls.close(id);
+        }
         self.work();
     }
 
@@ -154,18 +164,10 @@ impl Outlet<'_> {
         self.state.seen = Seen::Known;
     }
 
-    /// An event of a type that nobody knows: of a later version, so perhaps work.
+    /// An event of a type that nobody knows: of a later version.
     pub(super) fn unknown(&mut self) {
         if self.state.seen == Seen::Nothing {
             self.state.seen = Seen::Unknown;
-        }
-        self.sign_of_life();
-    }
-
-    /// The app is at work.
-    pub(super) fn sign_of_life(&mut self) {
-        if !self.over() {
-            self.events.push(Event::Activity);
         }
     }
 
@@ -206,6 +208,7 @@ impl Outlet<'_> {
             return;
         }
         self.state.is_round_over = true;
+        self.state.step_bytes = 0;
         match FinishWord::of(word) {
             FinishWord::End(reason) => {
                 self.state.reason = Some(reason);
@@ -294,6 +297,13 @@ impl Outlet<'_> {
     /// Whether nothing can come any more.
     pub(super) fn failed(&self) -> bool {
         self.state.failed()
+    }
+
+    /// What comes is the next round's if the last one has had its finish: then its calls have ended.
+    fn begin_round(&mut self) {
+        if std::mem::take(&mut self.state.is_round_over) {
+            self.state.calls.close_all();
+        }
     }
 
     fn reopen(&mut self) {

@@ -140,11 +140,7 @@ fn act(meaning: Meaning, call: &str, is_preliminary: bool, out: &mut Outlet<'_>)
         Meaning::Result => out.tool_result(call),
         Meaning::Step => out.step(),
         Meaning::Reset => out.reset_step(),
-        Meaning::Aside => {
-            out.known();
-            out.sign_of_life();
-        }
-        Meaning::Frame => out.known(),
+        Meaning::Aside | Meaning::Frame => out.known(),
         Meaning::Text | Meaning::Slow | Meaning::Unknown => {}
     }
 }
@@ -155,11 +151,7 @@ fn any_event(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
     let kind = text("type").unwrap_or_default();
     // What tools and data parts carry below their top is theirs.
     let is_others = matches!(meaning(kind), Meaning::Call | Meaning::Result | Meaning::Aside);
-    let session = if is_others && !metadata::is_session_part(kind) {
-        metadata::session_at_top
-    } else {
-        metadata::session_in
-    };
+    let session = if is_others { metadata::session_at_top } else { metadata::session_in };
     out.session(session(value).map(|(found, id)| match found {
         Place::TopLevel => (place(kind), id),
         found => (found, id),

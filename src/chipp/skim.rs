@@ -1,18 +1,33 @@
-//! JSON that is too long to be held: what is small in it is kept, the rest is read past. Flat in memory.
+//! JSON that is too long to be held, or too deep to be parsed: what is small in it is kept, the rest is read past.
 //!
 //! Tool outputs, files and metadata of many megabytes are events like others: their type, ids and words still matter.
-//! A long string, and a member of the top object that is large as a whole, becomes `{}`.
+//! A long string, and a member of the top object that is large or deep as a whole, becomes `{}`.
 
-/// Longest string that is kept, in bytes with its escapes and quotes.
-const MAX_STRING_BYTES: usize = 64 * 1024;
-/// Most bytes that are kept before members of the top object are left out. Twice as much gives up.
-const MAX_KEPT_BYTES: usize = 256 * 1024;
+/// What is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Longest string, in bytes with its escapes and quotes.
+    string: usize,
+    /// Most bytes in all before members of the top object are left out. Twice as much gives up.
+    kept: usize,
+}
+
+impl Limits {
+    /// For JSON that is too long to be held.
+    pub(super) const LONG: Self = Self { string: 64 * 1024, kept: 256 * 1024 };
+    /// For JSON that is held, and may be too deep.
+    const HELD: Self = Self { string: usize::MAX, kept: usize::MAX / 4 };
+}
+
+/// Most levels of arrays and objects in what is kept: fewer than a parser takes.
+const MAX_DEPTH: usize = 64;
 /// In place of what is left out.
 const LEFT_OUT: &[u8] = b"{}";
 
 /// Reads one JSON document in any portions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Skimmer {
+    limits: Limits,
     kept: Vec<u8>,
     /// Levels of objects and arrays around the next byte.
     depth: usize,
@@ -37,7 +52,19 @@ enum Mode {
     GivenUp,
 }
 
+/// A document without what is too deep in it.
+pub(super) fn shallow(document: &[u8]) -> Vec<u8> {
+    let mut skimmer = Skimmer::new(Limits::HELD);
+    skimmer.push(document);
+    skimmer.into_kept().unwrap_or_default()
+}
+
 impl Skimmer {
+    /// Before the first byte.
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, kept: Vec::new(), depth: 0, member: 0, mode: Mode::Between, is_escaped: false }
+    }
+
     /// Takes the next bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
@@ -57,8 +84,8 @@ impl Skimmer {
     }
 
     /// What was kept; nothing if it was given up.
-    pub(super) fn into_kept(self) -> Vec<u8> {
-        if self.mode == Mode::GivenUp { Vec::new() } else { self.kept }
+    pub(super) fn into_kept(self) -> Option<Vec<u8>> {
+        (self.mode != Mode::GivenUp).then_some(self.kept)
     }
 
     /// One byte outside of strings.
@@ -72,12 +99,13 @@ impl Skimmer {
             _ => {}
         }
         self.kept.push(byte);
+        let is_too_much = self.depth > MAX_DEPTH || self.depth > 0 && self.kept.len() > self.limits.kept;
         if self.depth == 1 && matches!(byte, b'{' | b'[' | b',' | b':') {
             self.member = self.kept.len();
-        } else if self.kept.len() > MAX_KEPT_BYTES && self.depth > 0 && self.mode == Mode::Between {
+        } else if is_too_much && self.mode == Mode::Between {
             self.leave_member_out(byte);
         }
-        if self.kept.len() > 2 * MAX_KEPT_BYTES {
+        if self.kept.len() > 2 * self.limits.kept {
             self.mode = Mode::GivenUp;
         }
         1
@@ -98,9 +126,9 @@ impl Skimmer {
         if has_ended {
             self.mode = Mode::Between;
         }
-        if self.kept.len() - start > MAX_STRING_BYTES {
+        if self.kept.len() - start > self.limits.string {
             self.kept.truncate(start);
-            self.kept.shrink_to(2 * MAX_KEPT_BYTES);
+            self.kept.shrink_to(2 * self.limits.kept);
             self.kept.extend_from_slice(LEFT_OUT);
             self.mode = if has_ended { Mode::Between } else { Mode::LongString };
         }
@@ -166,10 +194,26 @@ mod tests {
 
     use super::*;
 
+    const MAX_STRING_BYTES: usize = Limits::LONG.string;
+    const MAX_KEPT_BYTES: usize = Limits::LONG.kept;
+
     fn skimmed<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-        let mut skimmer = Skimmer::default();
+        let mut skimmer = Skimmer::new(Limits::LONG);
         portions.into_iter().for_each(|portion| skimmer.push(portion));
-        skimmer.into_kept()
+        skimmer.into_kept().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_deep_is_left_out_and_nothing_else() {
+        let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
+        let long = "x".repeat(100_000);
+        for deep in [deep.clone(), format!("{{\"a\":{deep}}}"), format!("[1,{deep},\"}}\"]")] {
+            let document = format!("{{\"delta\":\"{long}\",\"metadata\":{deep},\"type\":\"text-delta\"}}");
+            let kept: Value = serde_json::from_slice(&shallow(document.as_bytes())).unwrap();
+            assert_eq!(kept, json!({"delta": long, "metadata": {}, "type": "text-delta"}));
+        }
+        let at_the_limit = ["[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH)].concat();
+        assert_eq!(shallow(at_the_limit.as_bytes()), at_the_limit.as_bytes());
     }
 
     fn value(document: &Value) -> Value {
@@ -209,7 +253,7 @@ mod tests {
     fn memory_is_flat_and_nonsense_is_given_up() {
         let members = "\"a\":\"b\",".repeat(MAX_KEPT_BYTES);
         assert_eq!(skimmed([b"{".as_slice(), members.as_bytes()]), b"");
-        let mut skimmer = Skimmer::default();
+        let mut skimmer = Skimmer::new(Limits::LONG);
         let portion = ["\"", &"z".repeat(1 << 20), "\","].concat();
         skimmer.push(b"[");
         for _ in 0..32 {
