@@ -24,6 +24,8 @@ pub struct Reply {
     pub usage: Option<Usage>,
     /// A finish word that nobody knows.
     pub unknown_words: UnknownWords,
+    /// It shows that the app has called a tool.
+    pub has_acted: bool,
 }
 
 impl Reply {
@@ -72,6 +74,7 @@ impl Reply {
             finish,
             usage: metadata::usage_in(value),
             unknown_words,
+            has_acted: false,
         })
     }
 }
@@ -149,6 +152,7 @@ impl<'a> Ordinary<'a> {
             session: ChatSessionId::parse(&self.session),
             finish,
             unknown_words,
+            has_acted: false,
             text: choice.message.content.into_owned(),
             usage: self.usage.and_then(|counts| {
                 metadata::known(Usage {

@@ -1,14 +1,15 @@
 //! JSON that is too long to be held, or too deep to be parsed: what is small in it is kept, the rest is read past.
 //!
 //! Tool outputs, files and metadata of many megabytes are events like others: their type, ids and words still matter.
-//! A long string, and a member of the top object that is large or deep as a whole, becomes `{}`.
+//! A long string, a member of the top object that is large as a whole, and an object or array that is too deep, becomes
+//! `{}`.
 
 /// What is kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Longest string, in bytes with its escapes and quotes.
     string: usize,
-    /// Most bytes in all before members of the top object are left out. Twice as much gives up.
+    /// Most bytes in all before members of the top object are left out. After twice as much the rest is.
     kept: usize,
 }
 
@@ -20,7 +21,7 @@ impl Limits {
 }
 
 /// Most levels of arrays and objects in what is kept: fewer than a parser takes.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 96;
 /// In place of what is left out.
 const LEFT_OUT: &[u8] = b"{}";
 
@@ -46,17 +47,17 @@ enum Mode {
     String { start: usize },
     /// In a string that is left out.
     LongString,
-    /// In a member that is left out; whether within a string of it.
-    LargeMember { in_string: bool },
-    /// So much that is small that not even that can be kept.
-    GivenUp,
+    /// In a value that is left out, up to this level; whether within a string of it.
+    LeftOut { until: usize, in_string: bool },
+    /// So much that is small that the rest is not kept.
+    Full,
 }
 
 /// A document without what is too deep in it.
 pub(super) fn shallow(document: &[u8]) -> Vec<u8> {
     let mut skimmer = Skimmer::new(Limits::HELD);
     skimmer.push(document);
-    skimmer.into_kept().unwrap_or_default()
+    skimmer.into_kept()
 }
 
 impl Skimmer {
@@ -73,19 +74,19 @@ impl Skimmer {
                 Mode::Between => self.between(rest),
                 Mode::String { start } => self.string(start, rest),
                 Mode::LongString => self.left_out_string(rest, Mode::Between),
-                Mode::LargeMember { in_string: true } => {
-                    self.left_out_string(rest, Mode::LargeMember { in_string: false })
+                Mode::LeftOut { until, in_string: true } => {
+                    self.left_out_string(rest, Mode::LeftOut { until, in_string: false })
                 }
-                Mode::LargeMember { in_string: false } => self.large_member(rest),
-                Mode::GivenUp => return,
+                Mode::LeftOut { until, in_string: false } => self.left_out(until, rest),
+                Mode::Full => return,
             };
             rest = rest.get(taken..).unwrap_or_default();
         }
     }
 
-    /// What was kept; nothing if it was given up.
-    pub(super) fn into_kept(self) -> Option<Vec<u8>> {
-        (self.mode != Mode::GivenUp).then_some(self.kept)
+    /// What was kept.
+    pub(super) fn into_kept(self) -> Vec<u8> {
+        self.kept
     }
 
     /// One byte outside of strings.
@@ -99,14 +100,18 @@ impl Skimmer {
             _ => {}
         }
         self.kept.push(byte);
-        let is_too_much = self.depth > MAX_DEPTH || self.depth > 0 && self.kept.len() > self.limits.kept;
+        let is_too_much = self.depth > 0 && self.kept.len() > self.limits.kept;
         if self.depth == 1 && matches!(byte, b'{' | b'[' | b',' | b':') {
             self.member = self.kept.len();
+        } else if self.depth > MAX_DEPTH {
+            self.kept.pop();
+            self.kept.extend_from_slice(LEFT_OUT);
+            self.mode = Mode::LeftOut { until: MAX_DEPTH, in_string: false };
         } else if is_too_much && self.mode == Mode::Between {
             self.leave_member_out(byte);
         }
         if self.kept.len() > 2 * self.limits.kept {
-            self.mode = Mode::GivenUp;
+            self.leave_rest_out();
         }
         1
     }
@@ -116,7 +121,20 @@ impl Skimmer {
         self.kept.truncate(self.member);
         self.kept.extend_from_slice(LEFT_OUT);
         let has_ended = self.depth == 1 && matches!(byte, b'}' | b']');
-        self.mode = if has_ended { Mode::Between } else { Mode::LargeMember { in_string: false } };
+        self.mode = if has_ended { Mode::Between } else { Mode::LeftOut { until: 1, in_string: false } };
+    }
+
+    /// The document ends for us with the member before this one.
+    fn leave_rest_out(&mut self) {
+        self.kept.truncate(self.member);
+        match self.kept.last() {
+            Some(b':') => self.kept.extend_from_slice(LEFT_OUT),
+            Some(b',') => drop(self.kept.pop()),
+            _ => {}
+        }
+        let end = if self.kept.first() == Some(&b'[') { b']' } else { b'}' };
+        self.kept.push(end);
+        self.mode = Mode::Full;
     }
 
     /// A string that is kept if it is not too long.
@@ -160,22 +178,22 @@ impl Skimmer {
         }
     }
 
-    /// What is outside of strings in a member that is left out.
-    fn large_member(&mut self, rest: &[u8]) -> usize {
+    /// What is outside of strings in a value that is left out.
+    fn left_out(&mut self, until: usize, rest: &[u8]) -> usize {
         for (at, byte) in rest.iter().enumerate() {
             match byte {
                 b'"' => {
-                    self.mode = Mode::LargeMember { in_string: true };
+                    self.mode = Mode::LeftOut { until, in_string: true };
                     return at + 1;
                 }
                 b'{' | b'[' => self.depth += 1,
-                b',' | b'}' | b']' if self.depth <= 1 => {
+                b',' | b'}' | b']' if self.depth <= until => {
                     self.mode = Mode::Between;
                     return at;
                 }
                 b'}' | b']' => {
                     self.depth -= 1;
-                    if self.depth == 1 {
+                    if self.depth == until {
                         self.mode = Mode::Between;
                         return at + 1;
                     }
@@ -200,7 +218,7 @@ mod tests {
     fn skimmed<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
         let mut skimmer = Skimmer::new(Limits::LONG);
         portions.into_iter().for_each(|portion| skimmer.push(portion));
-        skimmer.into_kept().unwrap_or_default()
+        skimmer.into_kept()
     }
 
     #[test]
@@ -208,9 +226,12 @@ mod tests {
         let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
         let long = "x".repeat(100_000);
         for deep in [deep.clone(), format!("{{\"a\":{deep}}}"), format!("[1,{deep},\"}}\"]")] {
-            let document = format!("{{\"delta\":\"{long}\",\"metadata\":{deep},\"type\":\"text-delta\"}}");
+            let document = format!(
+                "{{\"delta\":\"{long}\",\"metadata\":{{\"x\":{deep},\"y\":1}},\"type\":\"text-delta\"}}"
+            );
             let kept: Value = serde_json::from_slice(&shallow(document.as_bytes())).unwrap();
-            assert_eq!(kept, json!({"delta": long, "metadata": {}, "type": "text-delta"}));
+            assert_eq!((&kept["delta"], &kept["metadata"]["y"]), (&json!(long), &json!(1)));
+            assert_eq!(kept["type"], "text-delta");
         }
         let at_the_limit = ["[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH)].concat();
         assert_eq!(shallow(at_the_limit.as_bytes()), at_the_limit.as_bytes());
@@ -252,7 +273,11 @@ mod tests {
     #[test]
     fn memory_is_flat_and_nonsense_is_given_up() {
         let members = "\"a\":\"b\",".repeat(MAX_KEPT_BYTES);
-        assert_eq!(skimmed([b"{".as_slice(), members.as_bytes()]), b"");
+        let kept = skimmed([b"{\"type\":\"file\",".as_slice(), members.as_bytes()]);
+        let kept: Value = serde_json::from_slice(&kept).unwrap();
+        assert_eq!(kept["type"], "file");
+        let items = skimmed([b"[".as_slice(), "1,".repeat(MAX_KEPT_BYTES * 2).as_bytes()]);
+        assert!(serde_json::from_slice::<Value>(&items).unwrap().is_array());
         let mut skimmer = Skimmer::new(Limits::LONG);
         let portion = ["\"", &"z".repeat(1 << 20), "\","].concat();
         skimmer.push(b"[");

@@ -134,8 +134,12 @@ impl Call {
         // The header is the better place.
         answer.session = reply.session.or(answer.session);
         if self.is_forgotten(answer.session.as_ref()) {
-            self.replay()?;
-            return Ok(None);
+            if !answer.has_acted {
+                self.replay()?;
+                return Ok(None);
+            }
+            // A tool has run for it, so that nobody may send it again: the answer was given without the history.
+            self.attempt.doubt();
         }
         if answer.text.trim().is_empty()
             && let Some(text) = self.fill(answer.session.as_ref()).await?

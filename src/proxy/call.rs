@@ -26,7 +26,7 @@ use crate::upstream::breaker::{Change, Permit};
 use crate::upstream::retry::Session;
 
 /// Largest error body that is looked at, in bytes.
-const MAX_ERROR_BYTES: usize = 64 << 10;
+const MAX_ERROR_BYTES: usize = 1 << 20;
 
 /// A request on its way: what is asked, and how it is tried.
 #[derive(Debug)]

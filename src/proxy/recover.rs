@@ -41,6 +41,8 @@ impl Call {
     }
 
     async fn last_answer(&mut self, named: Option<&ChatSessionId>) -> Option<LastAnswer> {
+        // Another session than the one that was meant holds another conversation.
+        let named = named.filter(|named| !self.is_forgotten(Some(named)));
         let session = named.or_else(|| self.attempt.session())?.clone();
         let deadline = (Instant::now() + PATIENCE).min(self.deadline);
         let id = self.exchange.record.request_id.clone();

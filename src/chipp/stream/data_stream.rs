@@ -73,10 +73,7 @@ impl Parts {
     fn end_of_long(&mut self, out: &mut Outlet<'_>) {
         if let Some((code, skimmer)) = self.long.take() {
             out.oversized();
-            match skimmer.into_kept() {
-                Some(kept) => self.part(code, &kept, out),
-                None => out.skip(),
-            }
+            self.part(code, &skimmer.into_kept(), out);
         }
     }
 
@@ -131,7 +128,7 @@ impl Parts {
                 steps.completion_tokens = sum(steps.completion_tokens, step.completion_tokens);
                 out.session(metadata::session_in(value));
                 out.usage(metadata::known(*steps));
-                out.step();
+                out.step_word(reason());
             }
             _ => {
                 out.session(metadata::session_in(value));
@@ -159,23 +156,15 @@ fn sum(so_far: Option<u64>, step: Option<u64>) -> Option<u64> {
     }
 }
 
-/// Tools, reasoning, sources, files, and codes of a later version. Of an object only the top is looked at: what is in it
-/// is the tool's affair.
+/// Tools, reasoning, sources, files, and codes of a later version. What they carry is not Chipp's own.
 fn work(code: u8, json: &[u8], out: &mut Outlet<'_>) {
     #[derive(Deserialize)]
     struct Ids<'a> {
-        #[serde(rename = "chatSessionId", borrow)]
-        chat: Option<Text<'a>>,
-        #[serde(rename = "sessionId", borrow)]
-        session: Option<Text<'a>>,
         #[serde(rename = "toolCallId", borrow)]
         call: Option<Text<'a>>,
     }
     let mut call = None;
     if let Ok(ids) = serde_json::from_slice::<Ids<'_>>(json) {
-        if let Some(Text(id)) = ids.chat.or(ids.session) {
-            out.session_text(Place::TopLevel, &id);
-        }
         call = ids.call;
     } else if serde_json::from_slice::<IgnoredAny>(json).is_err() {
         return out.skip();

@@ -82,10 +82,6 @@ fn dispatch(dialect: &mut Option<Dialect>, event: SseEvent<'_>, out: &mut Outlet
     let data = event.data.trim_ascii();
     if event.is_skimmed {
         out.oversized();
-        if data.is_empty() {
-            // Not even its type is known: it may be text.
-            return out.fail(Failure::TooLarge);
-        }
     }
     if data.is_empty() {
         return;

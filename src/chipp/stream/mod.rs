@@ -146,17 +146,14 @@ impl Decoder {
     }
 
     /// Says that there was a long silence. If [`is_finishing`](Self::is_finishing), the answer ends here; else this is
-    /// the same as [`Decoder::finish`]. Returns whether the dialect's own end had come: without it, nobody knows whether
-    /// Chipp has stored the answer.
-    pub fn finish_early(&mut self, events: &mut Vec<Event>) -> bool {
-        let is_marked = self.termination.is_marked();
+    /// the same as [`Decoder::finish`].
+    pub fn finish_early(&mut self, events: &mut Vec<Event>) {
         if self.is_finishing() {
             self.termination.outlet(events).finish();
             self.state = State::Ended;
         } else {
             self.finish(events);
         }
-        is_marked
     }
 
     /// Whether the dialect's own end has come: the body may break off now, or end.

@@ -58,6 +58,7 @@ struct Delta<'a> {
     reasoning: Option<IgnoredAny>,
     reasoning_content: Option<IgnoredAny>,
     tool_calls: Option<Vec<IgnoredAny>>,
+    function_call: Option<IgnoredAny>,
 }
 
 impl Ordinary<'_> {
@@ -76,8 +77,8 @@ impl Ordinary<'_> {
         if index != 0 {
             return;
         }
-        let Delta { content, reasoning, reasoning_content, tool_calls } = delta;
-        let is_calling = tool_calls.is_some_and(|calls| !calls.is_empty());
+        let Delta { content, reasoning, reasoning_content, tool_calls, function_call } = delta;
+        let is_calling = function_call.is_some() || tool_calls.is_some_and(|calls| !calls.is_empty());
         work(reasoning.or(reasoning_content).is_some(), is_calling, out);
         if let Some(Text(text)) = content {
             out.text(text);
@@ -106,8 +107,9 @@ fn any_chunk(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
     };
     let delta = choice.get("delta").or_else(|| choice.get("message"));
     let has = |key: &str| delta.and_then(|delta| delta.get(key)).is_some_and(|work| !work.is_null());
-    let is_calling = has("tool_calls")
+    let has_calls = has("tool_calls")
         && delta.and_then(|delta| delta.get("tool_calls")) != Some(&Value::Array(Vec::new()));
+    let is_calling = has_calls || has("function_call");
     work(has("reasoning") || has("reasoning_content"), is_calling, out);
     if let Some(delta) = delta {
         if is_skimmed && delta.get("content").is_some_and(Value::is_object) {

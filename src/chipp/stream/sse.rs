@@ -11,7 +11,7 @@ pub const MAX_EVENT_BYTES: usize = MAX_LINE_BYTES;
 pub(super) struct SseEvent<'a> {
     /// Its `data:` lines, joined by `\n`.
     pub(super) data: &'a [u8],
-    /// Whether it was too long to be held: `data` is what is small in it; nothing if that was too much, too.
+    /// Whether it was too long to be held: `data` is what is small in it.
     pub(super) is_skimmed: bool,
     /// Whether an `event:` line called it `error`.
     pub(super) named_error: bool,
@@ -88,7 +88,7 @@ impl Assembler {
         let skimmer = self.skimmer.take();
         let is_skimmed = skimmer.is_some();
         if let Some(skimmer) = skimmer {
-            self.data = skimmer.into_kept().unwrap_or_default();
+            self.data = skimmer.into_kept();
         }
         has_data.then_some(SseEvent { data: &self.data, is_skimmed, named_error })
     }

@@ -6,7 +6,7 @@
 use crate::chipp::finish::FinishWord;
 use crate::chipp::metadata::Place;
 use crate::chipp::stream::calls::OpenCalls;
-use crate::chipp::{Event, Failure, FinishReason, UnknownWords, Usage};
+use crate::chipp::{ApiError, ErrorKind, Event, Failure, FinishReason, UnknownWords, Usage};
 use crate::ids::ChatSessionId;
 
 /// How far a reply has come, and what it has said already.
@@ -134,14 +134,17 @@ impl Outlet<'_> {
         self.work();
     }
 
-    /// A tool of the app's has ended; one without an id was the only one.
+    /// A tool of the app's has ended.
     pub(super) fn tool_result(&mut self, id: &str) {
-        if id.is_empty() {
-            self.state.calls.close_all();
-        } else {
-            self.state.calls.close(id);
-        }
+        self.state.has_called = true;
+        self.state.calls.close(id);
         self.work();
+    }
+
+    /// A step ended with this word.
+    pub(super) fn step_word(&mut self, word: &str) {
+        self.state.has_called |= FinishWord::of(word) == FinishWord::ToolCalls;
+        self.step();
     }
 
     /// A step begins.
@@ -214,7 +217,10 @@ impl Outlet<'_> {
                 self.state.reason = Some(reason);
                 self.state.phase = Phase::Finishing;
             }
-            FinishWord::ToolCalls => self.work(),
+            FinishWord::ToolCalls => {
+                self.state.has_called = true;
+                self.work();
+            }
             FinishWord::Broken => self.fail(Failure::Interrupted),
             FinishWord::Takeover => self.fail(Failure::Takeover),
             FinishWord::Unknown => {
@@ -262,10 +268,17 @@ impl Outlet<'_> {
         }
     }
 
-    /// The reply broke.
+    /// The reply broke. What is said when a tool has been called is said of the run, whatever its words: neither of the
+    /// request nor of the key, the plan or the session.
     pub(super) fn fail(&mut self, failure: Failure) {
         if !self.over() {
             self.state.phase = Phase::Failed;
+            let failure = match failure {
+                Failure::Api(error) if self.state.has_called => {
+                    Failure::Api(ApiError { kind: ErrorKind::Server, ..error })
+                }
+                failure => failure,
+            };
             self.events.push(Event::Failure(failure));
         }
     }

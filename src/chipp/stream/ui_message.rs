@@ -67,7 +67,9 @@ impl Ordinary<'_> {
             (Meaning::Text | Meaning::Slow | Meaning::Unknown, _) => return false,
             _ => None,
         };
-        if let Some(Text(id)) = self.chat_session_id.or(self.session_id) {
+        if let Some(Text(id)) = self.chat_session_id.or(self.session_id)
+            && whose(&self.kind) != Whose::Others
+        {
             out.session_text(place(&self.kind), &id);
         }
         let call = self.tool_call_id.as_ref().map_or("", |Text(id)| id);
@@ -76,6 +78,26 @@ impl Ordinary<'_> {
             None => act(meaning, call, self.preliminary == Some(true), out),
         }
         true
+    }
+}
+
+/// Whose words an event of this type carries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// The message's: also its metadata and annotations.
+    Chipps,
+    /// A data part's, whose top is Chipp's.
+    Data,
+    /// A tool's, a source's, a user's.
+    Others,
+}
+
+fn whose(kind: &str) -> Whose {
+    match meaning(kind) {
+        Meaning::Aside if kind.starts_with("data-") => Whose::Data,
+        Meaning::Call | Meaning::Result | Meaning::Aside => Whose::Others,
+        Meaning::Work if kind.starts_with("tool-") => Whose::Others,
+        _ => Whose::Chipps,
     }
 }
 
@@ -149,10 +171,12 @@ fn act(meaning: Meaning, call: &str, is_preliminary: bool, out: &mut Outlet<'_>)
 fn any_event(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let kind = text("type").unwrap_or_default();
-    // What tools and data parts carry below their top is theirs.
-    let is_others = matches!(meaning(kind), Meaning::Call | Meaning::Result | Meaning::Aside);
-    let session = if is_others { metadata::session_at_top } else { metadata::session_in };
-    out.session(session(value).map(|(found, id)| match found {
+    let named = match whose(kind) {
+        Whose::Chipps => metadata::session_in(value),
+        Whose::Data => metadata::session_at_top(value),
+        Whose::Others => None,
+    };
+    out.session(named.map(|(found, id)| match found {
         Place::TopLevel => (place(kind), id),
         found => (found, id),
     }));
@@ -172,6 +196,8 @@ fn any_event(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
                 out.end_mark();
             }
         }
+        // What was left out may be its type, and it text.
+        (Meaning::Unknown, "") if is_skimmed => out.fail(Failure::TooLarge),
         (Meaning::Unknown, _) => match error::reported(value) {
             Some(error) => out.fail(Failure::Api(error)),
             None if value.is_object() => out.unknown(),
@@ -179,7 +205,8 @@ fn any_event(value: &Value, is_skimmed: bool, out: &mut Outlet<'_>) {
         },
         (meaning, _) => {
             let is_preliminary = value.get("preliminary") == Some(&Value::Bool(true));
-            act(meaning, text("toolCallId").unwrap_or_default(), is_preliminary, out);
+            let call = value.get("toolCallId").map(Value::to_string).unwrap_or_default();
+            act(meaning, call.trim_matches('"'), is_preliminary, out);
         }
     }
 }

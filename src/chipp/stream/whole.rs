@@ -1,7 +1,7 @@
 //! A body that was to be a plain reply, and may be a stream all the same.
 
 use crate::chipp::stream::{Decoder, Dialect};
-use crate::chipp::{ApiError, ErrorKind, Event, Failure, FinishReason, Reply, json};
+use crate::chipp::{Event, Failure, FinishReason, Reply, json};
 
 /// Reads the body of a 200 that is there as a whole: a plain reply, or a stream in its place.
 ///
@@ -15,7 +15,6 @@ pub fn whole(body: &[u8]) -> Result<Reply, Failure> {
     let mut events = Vec::new();
     decoder.push(body, &mut events);
     decoder.finish(&mut events);
-    let has_acted = decoder.has_called_tools();
     match decoder.dialect() {
         Some(Dialect::OpenAiChunk | Dialect::DataStream | Dialect::UiMessage) => {}
         _ => return Err(Failure::Malformed),
@@ -26,6 +25,7 @@ pub fn whole(body: &[u8]) -> Result<Reply, Failure> {
         finish: FinishReason::Stop,
         usage: None,
         unknown_words: decoder.unknown_words().clone(),
+        has_acted: decoder.has_called_tools(),
     };
     for event in events {
         match event {
@@ -34,10 +34,6 @@ pub fn whole(body: &[u8]) -> Result<Reply, Failure> {
             Event::Session(session) => reply.session = Some(session),
             Event::Usage(usage) => reply.usage = Some(usage),
             Event::Finish(finish) => reply.finish = finish,
-            // An error after a tool was called is none of the request or its session.
-            Event::Failure(Failure::Api(error)) if has_acted => {
-                return Err(Failure::Api(ApiError { kind: ErrorKind::Server, ..error }));
-            }
             Event::Failure(failure) => return Err(failure),
         }
     }

@@ -100,7 +100,7 @@ fn a_call_of_the_next_round_is_open_whatever_the_round_before_left() {
     assert!(!out.state.is_finishing());
     out.tool_result("");
     out.finish_word("stop");
-    assert!(out.state.is_finishing(), "a result without an id ends what there is");
+    assert!(out.state.is_finishing(), "a result without an id is that of the only call");
 }
 
 #[test]
@@ -150,6 +150,28 @@ fn the_reason_is_that_of_the_last_round() {
         stop,
         "the last round was a tool's"
     );
+}
+
+#[test]
+fn an_error_of_a_run_that_has_acted_is_the_runs() {
+    let told = |write: fn(&mut Outlet<'_>)| {
+        let events = written(|out| {
+            write(out);
+            out.fail(Failure::Api(ApiError { kind: ErrorKind::InvalidKey, message: None }));
+        });
+        let Some(Event::Failure(Failure::Api(error))) = events.last() else { panic!("{events:?}") };
+        error.kind.clone()
+    };
+    assert_eq!(told(|out| out.text("a")), ErrorKind::InvalidKey);
+    let acts: [fn(&mut Outlet<'_>); 4] = [
+        |out| out.tool_call("1"),
+        |out| out.tool_result("1"),
+        |out| out.finish_word("tool_use"),
+        |out| out.step_word("tool-calls"),
+    ];
+    for act in acts {
+        assert_eq!(told(act), ErrorKind::Server);
+    }
 }
 
 #[test]
