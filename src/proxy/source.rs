@@ -90,8 +90,9 @@ impl Source {
             }
             Some(None) => self.decoder.finish(&mut self.fresh),
             // All has been said.
-            Some(Some(Err(_))) if self.closes.is_some() && self.decoder.has_end_mark() => {
+            Some(Some(Err(broken))) if self.closes.is_some() && self.decoder.has_end_mark() => {
                 self.decoder.finish(&mut self.fresh);
+                self.ended_in_silence = matches!(broken, BodyError::IdleTimeout | BodyError::TotalTimeout);
             }
             Some(Some(Err(broken))) => return Read::Broken(broken),
             None if self.closes.is_some_and(|at| at <= Instant::now()) => {
