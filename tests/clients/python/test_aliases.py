@@ -13,20 +13,23 @@ AT_A_TIME = 8
 HELLO = [{"role": "user", "content": "Hello"}]
 
 # These keep a client waiting on purpose; what has to be seen of them is seen elsewhere.
-WAITING = ("stall", "silent", "gated")
+WAITING = ("stall", "silent", "gated", "rounds-gated")
 
 # What becomes of the apps that fail, by their aliases; every other one has to answer.
 FAILS = {
     "plan-401": 403, "credits-402": 429, "rate-429": 429, "rate-429-bare": 429, "rate-429-hour": 429,
-    "image-unsupported-400": 400,
+    "rate-429-class": 429, "credits-402-class": 429, "takeover": 409,
+    "image-unsupported-400": 400, "zod-400": 400, "validation-400": 400,
 } | dict.fromkeys(
     ["cut-plain", "unframed", "reset-before", "reset-after-store", "html-for-stream", "error-under-200",
      "empty-200", "redirect-302", "key-401", "route-404", "error-500", "error-500-after-store", "empty-500", "error-object",
-     "upper-code", "html-502", "unavailable-503", "text-524"], 502,
+     "upper-code", "html-502", "unavailable-503", "text-524", "external-502-class", "conflict-409", "coded-unknown",
+     "interrupted", "network-error-word"], 502,
 )  # fmt: skip
 BREAKS_WHEN_STREAMED = {
     "stream-error-a", "stream-error-b", "stream-error-c", "error-first", "abort",
-    "cut-a", "cut-b", "cut-c", "cut-after-store", "cut-chunk",
+    "cut-a", "cut-b", "cut-c", "cut-after-store", "cut-chunk", "interrupted", "network-error-word", "big-text",
+    "unknown-word-open", "unknown-types", "tool-error-first", "reset-step",
 }  # fmt: skip
 # Failing at the first request and answering the second: what a client sees depends on who tries again.
 EITHER = {"flaky-503", "once-429", "once-500", "once-503", "once-reset"}
